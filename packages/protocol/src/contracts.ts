@@ -1,0 +1,29 @@
+import type { Contract } from './contract.ts';
+import * as leases from './provider-api/v1/leases.ts';
+import * as session from './provider-api/v1/session.ts';
+import * as account from './user-api/account.ts';
+import * as artifacts from './user-api/artifacts.ts';
+import * as jobs from './user-api/jobs.ts';
+import * as logs from './user-api/logs.ts';
+import * as machines from './user-api/machines.ts';
+import * as quotes from './user-api/quotes.ts';
+
+function contractsIn(module: Record<string, unknown>): Contract[] {
+  return Object.values(module).filter(isContract);
+}
+
+function isContract(value: unknown): value is Contract {
+  return typeof value === 'object' && value !== null && 'audience' in value && 'path' in value;
+}
+
+/** Every route of the market, in reading order: what OpenAPI is made from and what route tests walk over. */
+export const allContracts: readonly Contract[] = [
+  jobs,
+  logs,
+  artifacts,
+  quotes,
+  machines,
+  account,
+  session,
+  leases,
+].flatMap(contractsIn);

@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import type { FinalJobState } from './job-state.ts';
+
+/** Whose doing it was that a try ended. */
+export type Fault = 'nobody' | 'renter' | 'provider' | 'platform';
+
+export interface EndReasonRow {
+  /** The job's final state when it is not tried again. */
+  finalState: FinalJobState;
+  fault: Fault;
+  /** Try the job again on a machine, free of charge, while attempts remain. */
+  requeue: boolean;
+  /** The renter pays for the metered seconds of this try and its owner earns them. */
+  billable: boolean;
+  /** Speaks against the machine in its record. */
+  countsAgainstProvider: boolean;
+  /** What the renter reads. */
+  sentence: string;
+}
+
+/**
+ * The one road out of a lease. State, retry, bill and reputation all follow from the reason, so they cannot
+ * disagree. Which reasons are billable is a product decision: docs/decisions/0005-end-reasons-and-billing.md.
+ */
+export const endReasons = {
+  'exited-zero': row('succeeded', 'nobody', { billable: true }, 'The program ended successfully.'),
+  'exited-nonzero': row('failed', 'renter', { billable: true }, 'The program ended with an error.'),
+  'out-of-memory': row(
+    'failed',
+    'renter',
+    { billable: true },
+    'The program needed more memory than the job asked for and was stopped. Ask for more with --memory.',
+  ),
+  'time-limit': row(
+    'expired',
+    'renter',
+    { billable: true },
+    'The job reached its time limit and was stopped. Ask for more with --time-limit.',
+  ),
+  'funds-exhausted': row('expired', 'renter', { billable: true }, 'The job reached its money limit and was stopped.'),
+  cancelled: row('cancelled', 'renter', { billable: true }, 'The job was cancelled.'),
+  'image-unavailable': row(
+    'failed',
+    'renter',
+    {},
+    'The image could not be pulled. Check its name and that the machine may read it.',
+  ),
+  'start-failed': row(
+    'failed',
+    'renter',
+    {},
+    'The container could not start: the command or the image is not usable.',
+  ),
+  'no-match-in-time': row('expired', 'nobody', {}, 'No machine that fits became free in the time allowed.'),
+  'provider-lost': row(
+    'failed',
+    'provider',
+    { requeue: true, countsAgainstProvider: true },
+    'The machine stopped answering. This try is not billed.',
+  ),
+  'provider-error': row(
+    'failed',
+    'provider',
+    { requeue: true, countsAgainstProvider: true },
+    'The machine could not run the job. This try is not billed.',
+  ),
+  'provider-left': row(
+    'failed',
+    'provider',
+    { requeue: true },
+    'The owner took the machine back. This try is not billed.',
+  ),
+  'offer-rejected': row('failed', 'provider', { requeue: true }, 'The machine declined the job.'),
+  'offer-expired': row(
+    'failed',
+    'provider',
+    { requeue: true, countsAgainstProvider: true },
+    'The machine did not answer the offer.',
+  ),
+  'platform-error': row('failed', 'platform', { requeue: true }, 'The market failed. This try is not billed.'),
+} as const satisfies Record<string, EndReasonRow>;
+
+export type EndReason = keyof typeof endReasons;
+export const endReasonCodes = Object.keys(endReasons) as [EndReason, ...EndReason[]];
+export const endReason = z.enum(endReasonCodes).meta({ id: 'EndReason' });
+
+/** Reasons a machine may give for a try that it ends. The others are the orchestrator's to say. */
+export const reportedEndReasons = [
+  'exited-zero',
+  'exited-nonzero',
+  'out-of-memory',
+  'time-limit',
+  'cancelled',
+  'image-unavailable',
+  'start-failed',
+  'provider-error',
+  'provider-left',
+] as const satisfies readonly EndReason[];
+export const reportedEndReason = z.enum(reportedEndReasons);
+export type ReportedEndReason = z.infer<typeof reportedEndReason>;
+
+export function endReasonRow(reason: EndReason): EndReasonRow {
+  return endReasons[reason];
+}
+
+function row(
+  finalState: FinalJobState,
+  fault: Fault,
+  flags: { billable?: boolean; requeue?: boolean; countsAgainstProvider?: boolean },
+  sentence: string,
+): EndReasonRow {
+  return {
+    finalState,
+    fault,
+    requeue: flags.requeue ?? false,
+    billable: flags.billable ?? false,
+    countsAgainstProvider: flags.countsAgainstProvider ?? false,
+    sentence,
+  };
+}

@@ -1,0 +1,80 @@
+import { z } from 'zod';
+
+export type Blame = 'renter' | 'provider' | 'platform' | 'upstream';
+/** What a client may do: give up, send the very same request again, or try later. */
+export type RetryAdvice = 'never' | 'same-request' | 'later';
+
+interface ErrorCodeRow {
+  status: number;
+  /** The public sentence; a thrown error may give a more exact one. */
+  message: string;
+  blame: Blame;
+  retry: RetryAdvice;
+}
+
+/** Every refusal a client can meet. A code, once published, keeps its meaning for ever. */
+export const errorCodes = {
+  'request/invalid': row(400, 'The request is not valid.', 'renter', 'never'),
+  'request/malformed-json': row(400, 'The body is not valid JSON.', 'renter', 'never'),
+  'request/too-deep': row(400, 'The body is nested too deeply.', 'renter', 'never'),
+  'request/too-large': row(413, 'The body is too large.', 'renter', 'never'),
+  'request/unsupported-media-type': row(415, 'The body has a content type that is not accepted here.', 'renter', 'never'),
+  'request/idempotency-key-missing': row(400, 'Send an Idempotency-Key header of 1 to 128 characters.', 'renter', 'never'),
+  'request/idempotency-key-reused': row(
+    409,
+    'This Idempotency-Key was used before with another request.',
+    'renter',
+    'never',
+  ),
+  'request/not-found': row(404, 'There is no such address.', 'renter', 'never'),
+  'request/method-not-allowed': row(405, 'This address does not take that method.', 'renter', 'never'),
+  'auth/missing': row(401, 'Send your API key as "Authorization: Bearer …".', 'renter', 'never'),
+  'auth/invalid': row(401, 'The API key is not valid, has expired or was revoked.', 'renter', 'never'),
+  'auth/forbidden': row(403, 'This key may not do that.', 'renter', 'never'),
+  'job/not-found': row(404, 'There is no such job in your account.', 'renter', 'never'),
+  'job/name-taken': row(409, 'You have a job of that name already.', 'renter', 'never'),
+  'job/already-final': row(409, 'The job has ended already.', 'renter', 'never'),
+  'artifact/not-found': row(404, 'There is no such result file.', 'renter', 'never'),
+  'artifact/too-large': row(413, 'The result files are larger than allowed.', 'provider', 'never'),
+  'artifact/hash-mismatch': row(422, 'The bytes received do not have the hash announced.', 'provider', 'same-request'),
+  'provider/not-found': row(404, 'There is no such machine in your account.', 'renter', 'never'),
+  'provider/suspended': row(403, 'This machine is suspended.', 'provider', 'never'),
+  'provider/session-stale': row(409, 'A newer process of this machine has taken over.', 'provider', 'never'),
+  'join-token/invalid': row(401, 'The join token is not valid, has expired or was used.', 'provider', 'never'),
+  'lease/not-found': row(404, 'There is no such lease for this machine.', 'provider', 'never'),
+  'lease/stale': row(409, 'This lease is no longer yours. Stop its container.', 'provider', 'never'),
+  'lease/logs-incomplete': row(409, 'Some output is missing. Send it from next_seq on.', 'provider', 'same-request'),
+  'lease/bad-frames': row(400, 'The log batch cannot be read.', 'provider', 'never'),
+  'ledger/insufficient-funds': row(402, 'The balance does not cover the most this job may cost.', 'renter', 'later'),
+  'server/busy': row(503, 'The server is busy or restarting.', 'platform', 'later'),
+  'server/internal': row(500, 'Something went wrong on our side. The request id helps us find it.', 'platform', 'later'),
+} as const satisfies Record<string, ErrorCodeRow>;
+
+export type ErrorCode = keyof typeof errorCodes;
+export const errorCodeList = Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]];
+
+export function errorCodeRow(code: ErrorCode): ErrorCodeRow {
+  return errorCodes[code];
+}
+
+/** A problem with one field: its path as in `requirements.gpus` or `command[1]`, and what to write instead. */
+export const fieldProblem = z.object({ path: z.string(), message: z.string() });
+
+/** The body of every answer of 400 or more. */
+export const errorBody = z
+  .object({
+    error: z.object({
+      code: z.string(),
+      message: z.string(),
+      fields: z.array(fieldProblem).optional(),
+      details: z.record(z.string(), z.unknown()).optional(),
+      retry: z.enum(['never', 'same-request', 'later']),
+      request_id: z.string(),
+    }),
+  })
+  .meta({ id: 'Error' });
+export type ErrorBody = z.infer<typeof errorBody>;
+
+function row(status: number, message: string, blame: Blame, retry: RetryAdvice): ErrorCodeRow {
+  return { status, message, blame, retry };
+}

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { defineMachine } from './machine.ts';
+
+const finals = ['succeeded', 'failed', 'cancelled', 'expired'] as const; // which one: end-reason.ts
+
+/**
+ * What the renter asked for, from submit to end. The words are the ones people see.
+ *
+ * - `queued`    waits for a machine; not billed
+ * - `preparing` a machine has it: offered, accepted, pulling the image; not billed
+ * - `running`   the program runs; billed
+ * - `finishing` the program was told to stop or has ended; results are being saved; not billed once it ended
+ * - finals      nothing moves any more
+ */
+export const jobMachine = defineMachine({
+  queued: { assign: 'preparing', end: finals },
+  preparing: { start: 'running', stop: 'finishing', requeue: 'queued', end: finals },
+  running: { finish: 'finishing', requeue: 'queued', end: finals },
+  finishing: { requeue: 'queued', end: finals },
+  succeeded: {},
+  failed: {},
+  cancelled: {},
+  expired: {},
+});
+
+export const jobStates = ['queued', 'preparing', 'running', 'finishing', ...finals] as const;
+export const jobState = z.enum(jobStates).meta({ id: 'JobState' });
+export type JobState = z.infer<typeof jobState>;
+export type FinalJobState = (typeof finals)[number];
+export const activeJobStates = jobStates.filter((state) => !jobMachine.isTerminal(state));

@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { defineMachine } from './machine.ts';
+
+/**
+ * One try of a job on one machine. GPUs are free again only in a terminal state.
+ *
+ * - `offered`   the machine has been asked; the offer expires by itself
+ * - `active`    accepted; kept alive by heartbeats, expires by itself
+ * - `releasing` the try is over and accounted for; the machine removes the container
+ * - `released`  the machine said that everything is gone
+ * - `rejected`, `withdrawn`, `expired`  never accepted: refused, taken back, unanswered
+ * - `lost`      accepted, then silent for longer than the lease time
+ */
+export const leaseMachine = defineMachine({
+  offered: { accept: 'active', reject: 'rejected', withdraw: 'withdrawn', expire: 'expired' },
+  active: { end: 'releasing', lose: 'lost' },
+  releasing: { release: 'released', lose: 'lost' },
+  released: {},
+  rejected: {},
+  withdrawn: {},
+  expired: {},
+  lost: {},
+});
+
+export const leaseStates = [
+  'offered',
+  'active',
+  'releasing',
+  'released',
+  'rejected',
+  'withdrawn',
+  'expired',
+  'lost',
+] as const;
+export const leaseState = z.enum(leaseStates).meta({ id: 'LeaseState' });
+export type LeaseState = z.infer<typeof leaseState>;
+export const openLeaseStates = leaseStates.filter((state) => !leaseMachine.isTerminal(state));
+
+/** What the orchestrator wants of a lease. Only the orchestrator writes it. */
+export const desiredStates = ['run', 'stop'] as const;
+export const desiredState = z.enum(desiredStates);
+export type DesiredState = z.infer<typeof desiredState>;
+
+/** What the machine says that its task is doing. Only the machine's reports write it. */
+export const taskMachine = defineMachine({
+  received: { prepare: 'pulling', stop: 'stopping', fail: 'saving' },
+  pulling: { pulled: 'creating', stop: 'stopping', fail: 'saving' },
+  creating: { create: 'running', stop: 'stopping', fail: 'saving' },
+  running: { stop: 'stopping', exit: 'saving' },
+  stopping: { exit: 'saving' },
+  saving: { report: 'reported' },
+  reported: {},
+});
+export const taskStates = ['received', 'pulling', 'creating', 'running', 'stopping', 'saving', 'reported'] as const;
+export const taskState = z.enum(taskStates).meta({ id: 'TaskState' });
+export type TaskState = z.infer<typeof taskState>;

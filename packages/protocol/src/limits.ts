@@ -1,0 +1,34 @@
+/** Sizes and times that two programs must agree on. Each number has its unit in its name and its reason here. */
+export const limits = {
+  /** A JSON body. The largest honest job (64 environment values of 4 KiB) is a quarter of it. */
+  jsonBodyBytes: 1_048_576,
+  /** Nesting of a JSON body; deeper is an attack on a parser, not a job. */
+  jsonDepth: 20,
+  nameChars: 128,
+  imageChars: 512,
+  commandChars: 65_536,
+  commandArgs: 256,
+  envEntries: 64,
+  envValueChars: 4_096,
+  /** One chunk of output: what one frame of a batch may hold. */
+  logChunkBytes: 65_536,
+  /** One batch of chunks in one request. */
+  logBatchBytes: 1_048_576,
+  /** Output kept of one try; the agent drops the rest and says how much. */
+  logBytesPerLease: 67_108_864,
+  artifactFiles: 1_000,
+  /** All result files of one try together. */
+  artifactBytes: 1_073_741_824,
+  artifactPathChars: 1_024,
+  gpusPerJob: 8,
+  cpusPerJob: 256,
+  /** The shortest and the longest a job may be allowed to run. */
+  timeLimitSeconds: { min: 1, max: 604_800, default: 3_600 },
+  /** How long a job may wait for a machine when it sets such a limit. */
+  queueTimeoutSeconds: { min: 1, max: 2_592_000 },
+  /** Default seconds between SIGTERM and SIGKILL. */
+  stopGraceSeconds: 10,
+  /** A long poll's longest wait; below the usual 60 s idle timeout of proxies. */
+  pollSeconds: 25,
+  pageItems: { default: 50, max: 200 },
+} as const;

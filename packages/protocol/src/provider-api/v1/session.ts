@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import { displayName } from '../../common.ts';
+import { defineContract } from '../../contract.ts';
+import { jobId, leaseId, providerId } from '../../ids.ts';
+import { desiredState, taskState } from '../../lease-state.ts';
+import { microsString } from '../../money.ts';
+import { sessionHeaders } from './common.ts';
+import { inventory } from './inventory.ts';
+
+/** A one-use join token becomes the machine's own credential. */
+export const enroll = defineContract({
+  id: 'enrollProvider',
+  method: 'POST',
+  path: '/provider/v1/enroll',
+  summary: 'Join the market with a one-use token',
+  audience: 'join',
+  body: z.strictObject({ name: displayName, agent_version: z.string().max(64) }),
+  reply: z.object({ provider_id: providerId, name: z.string(), credential: z.string() }),
+  status: 201,
+  errors: ['join-token/invalid'],
+});
+
+/** A try that the agent still has, after a restart. */
+const heldTask = z.strictObject({ lease_id: leaseId, fence: z.number().int(), task_state: taskState });
+
+/** Whether the machine may go on: `run`, `stop` (gracefully, then report), or `gone` (kill; it is not yours). */
+export const verdict = z.enum([...desiredState.options, 'gone']);
+export type Verdict = z.infer<typeof verdict>;
+
+/**
+ * Opens a session: announces what the machine has, learns the timing of the market and the fate of each try
+ * that the agent still holds. Tries that it does not name are taken as lost at once.
+ */
+export const hello = defineContract({
+  id: 'helloProvider',
+  method: 'POST',
+  path: '/provider/v1/hello',
+  summary: 'Open a session',
+  audience: 'provider',
+  body: z.strictObject({
+    agent_version: z.string().max(64),
+    inventory,
+    tasks: z.array(heldTask).max(256),
+  }),
+  reply: z.object({
+    session: z.number().int(),
+    lease_ttl_seconds: z.number(),
+    heartbeat_seconds: z.number(),
+    poll_seconds: z.number(),
+    tasks: z.array(z.object({ lease_id: leaseId, verdict })),
+  }),
+  status: 200,
+  errors: ['provider/suspended'],
+});
+
+/** What the agent is asked to run. It has no field for anything that could weaken the container. */
+export const taskSpec = z
+  .object({
+    lease_id: leaseId,
+    fence: z.number().int(),
+    job_id: jobId,
+    attempt: z.number().int(),
+    image: z.string(),
+    command: z.union([z.string(), z.array(z.string())]).nullable(),
+    env: z.record(z.string(), z.string()),
+    cpus: z.number(),
+    memory_mib: z.number().int(),
+    gpu_uuids: z.array(z.string()),
+    time_limit_seconds: z.number().int(),
+    stop_grace_seconds: z.number().int(),
+    price_per_hour_micros: microsString,
+    offer_seconds: z.number().describe('Accept or reject within this time.'),
+  })
+  .meta({ id: 'TaskSpec' });
+export type TaskSpec = z.infer<typeof taskSpec>;
+
+/** Waits for an offer. `nudge` means: send a heartbeat now, a verdict has changed. */
+export const poll = defineContract({
+  id: 'pollProvider',
+  method: 'POST',
+  path: '/provider/v1/poll',
+  summary: 'Wait for offers (long poll)',
+  audience: 'provider',
+  headers: sessionHeaders,
+  body: z.strictObject({}),
+  reply: z.object({ offers: z.array(taskSpec), nudge: z.boolean() }),
+  status: 200,
+  errors: ['provider/session-stale', 'provider/suspended'],
+});
+
+/** Keeps the machine and its tries alive. */
+export const heartbeat = defineContract({
+  id: 'heartbeatProvider',
+  method: 'POST',
+  path: '/provider/v1/heartbeat',
+  summary: 'Keep leases alive and learn their fate',
+  audience: 'provider',
+  headers: sessionHeaders,
+  body: z.strictObject({
+    tasks: z
+      .array(
+        z.strictObject({
+          lease_id: leaseId,
+          fence: z.number().int(),
+          task_state: taskState,
+          progress: z
+            .strictObject({ done_bytes: z.number().min(0), total_bytes: z.number().min(0).nullable() })
+            .nullable(),
+        }),
+      )
+      .max(256),
+  }),
+  reply: z.object({
+    lease_ttl_seconds: z.number().describe('Tries with verdict run or stop are alive for this long from now.'),
+    tasks: z.array(z.object({ lease_id: leaseId, verdict })),
+  }),
+  status: 200,
+  errors: ['provider/session-stale'],
+});
+
+/** The owner stops the agent: no more offers. What still runs may be finished or handed back. */
+export const goodbye = defineContract({
+  id: 'goodbyeProvider',
+  method: 'POST',
+  path: '/provider/v1/goodbye',
+  summary: 'Take no more work (draining), or leave (offline)',
+  audience: 'provider',
+  headers: sessionHeaders,
+  body: z.strictObject({ leaving: z.boolean().describe('false drains; true closes the session.') }),
+  reply: z.object({}),
+  status: 200,
+  errors: ['provider/session-stale'],
+});

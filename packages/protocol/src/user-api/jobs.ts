@@ -1,0 +1,187 @@
+import { z } from 'zod';
+import { pageOf, pageQuery, timestamp } from '../common.ts';
+import { defineContract } from '../contract.ts';
+import { endReason } from '../end-reason.ts';
+import { gpuId, jobId, leaseId, providerId } from '../ids.ts';
+import { jobState } from '../job-state.ts';
+import { leaseState, taskState } from '../lease-state.ts';
+import { microsString } from '../money.ts';
+import { paymentState } from '../payment-state.ts';
+import { jobSpec, requirements } from './job-spec.ts';
+import { waiting } from './quotes.ts';
+
+/** An id, or a job's name in your account. */
+export const jobRef = z.string().min(1).max(128).describe('Job id or name.');
+
+/**
+ * Money of a job at the moment `as_of`. While `billable`, the true cost grows by `rate_per_hour_micros`;
+ * a client may interpolate between two answers.
+ */
+export const jobCost = z
+  .object({
+    currency: z.string(),
+    play_money: z.boolean().describe('True where no payment provider is configured: nobody is charged.'),
+    hold_micros: microsString.describe('The most this job may cost; reserved at submit.'),
+    accrued_micros: microsString.describe('Cost so far; the final cost once the job has ended.'),
+    billed_ms: z.number().int().describe('Metered milliseconds of running that are paid for.'),
+    rate_per_hour_micros: microsString.nullable().describe('Price of the current try, frozen at match.'),
+    billable: z.boolean(),
+    as_of: timestamp,
+    payment_state: paymentState,
+  })
+  .meta({ id: 'JobCost' });
+
+/** One try of the job on one machine. */
+export const leaseView = z
+  .object({
+    id: leaseId,
+    attempt: z.number().int(),
+    state: leaseState,
+    task_state: taskState.nullable().describe('What the machine says it is doing.'),
+    progress: z
+      .object({ done_bytes: z.number(), total_bytes: z.number().nullable() })
+      .nullable()
+      .describe('Of the image pull.'),
+    provider: z.object({ id: providerId, name: z.string() }),
+    gpus: z.array(z.object({ id: gpuId, name: z.string(), simulated: z.boolean() })),
+    price_per_hour_micros: microsString.describe('For the whole try, all its GPUs together.'),
+    offered_at: timestamp,
+    accepted_at: timestamp.nullable(),
+    started_at: timestamp.nullable(),
+    exited_at: timestamp.nullable(),
+    ended_at: timestamp.nullable(),
+    end_reason: endReason.nullable(),
+    exit_code: z.number().int().nullable(),
+    image_digest: z.string().nullable(),
+    billed_ms: z.number().int(),
+    cost_micros: microsString,
+  })
+  .meta({ id: 'Lease' });
+export type LeaseView = z.infer<typeof leaseView>;
+
+const jobCore = {
+  id: jobId,
+  name: z.string(),
+  state: jobState,
+  image: z.string(),
+  command: z.union([z.string(), z.array(z.string())]).nullable(),
+  requirements,
+  time_limit_seconds: z.number().int(),
+  created_at: timestamp,
+  started_at: timestamp.nullable().describe('First start of the program.'),
+  finished_at: timestamp.nullable(),
+  end_reason: endReason.nullable(),
+  end_message: z.string().nullable(),
+  exit_code: z.number().int().nullable(),
+  attempts: z.number().int().describe('Tries so far.'),
+  cost_micros: microsString.describe('Same as cost.accrued_micros.'),
+  cost: jobCost,
+};
+
+export const jobSummary = z.object(jobCore).meta({ id: 'JobSummary' });
+export type JobSummary = z.infer<typeof jobSummary>;
+
+export const jobView = z
+  .object({
+    ...jobCore,
+    env: z.record(z.string(), z.string()),
+    queue_timeout_seconds: z.number().int().nullable(),
+    max_price_per_hour_micros: microsString,
+    cancel_requested_at: timestamp.nullable(),
+    leases: z.array(leaseView).describe('All tries, oldest first.'),
+    waiting: waiting.nullable().describe('Why it waits; null unless queued.'),
+    dashboard_url: z.string().nullable(),
+  })
+  .meta({ id: 'Job' });
+export type JobView = z.infer<typeof jobView>;
+
+/** Something that happened to a job, for people and programs. `seq` counts from 1 within the job. */
+export const jobEvent = z
+  .object({
+    seq: z.number().int(),
+    at: timestamp,
+    type: z.string().describe('Such as submitted, matched, accepted, pulling, started, exited, requeued, ended.'),
+    message: z.string(),
+    state: jobState.describe('State after the event.'),
+    lease_id: leaseId.nullable(),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'JobEvent' });
+export type JobEvent = z.infer<typeof jobEvent>;
+
+export const createJob = defineContract({
+  id: 'createJob',
+  method: 'POST',
+  path: '/v1/jobs',
+  summary: 'Submit a job',
+  audience: 'user',
+  body: jobSpec,
+  reply: jobView,
+  status: 201,
+  idempotent: true,
+  errors: [
+    'ledger/insufficient-funds',
+    'job/name-taken',
+    'request/idempotency-key-missing',
+    'request/idempotency-key-reused',
+  ],
+});
+
+export const listJobs = defineContract({
+  id: 'listJobs',
+  method: 'GET',
+  path: '/v1/jobs',
+  summary: 'Your jobs, newest first',
+  audience: 'user',
+  query: z.strictObject({
+    ...pageQuery,
+    state: z
+      .string()
+      .transform((text) => text.split(','))
+      .pipe(z.array(jobState))
+      .optional()
+      .describe('One or more states, separated by commas.'),
+    q: z.string().max(128).optional().describe('Part of a name, an id or an image.'),
+    since: timestamp.optional().describe('Submitted at or after this moment.'),
+  }),
+  reply: pageOf(jobSummary),
+  status: 200,
+  errors: [],
+});
+
+export const getJob = defineContract({
+  id: 'getJob',
+  method: 'GET',
+  path: '/v1/jobs/{job}',
+  summary: 'One job, whole',
+  audience: 'user',
+  params: z.strictObject({ job: jobRef }),
+  reply: jobView,
+  status: 200,
+  errors: ['job/not-found'],
+});
+
+export const cancelJob = defineContract({
+  id: 'cancelJob',
+  method: 'POST',
+  path: '/v1/jobs/{job}/cancel',
+  summary: 'Ask a job to stop',
+  audience: 'user',
+  params: z.strictObject({ job: jobRef }),
+  reply: jobView,
+  status: 200,
+  errors: ['job/not-found', 'job/already-final'],
+});
+
+export const listJobEvents = defineContract({
+  id: 'listJobEvents',
+  method: 'GET',
+  path: '/v1/jobs/{job}/events',
+  summary: 'What happened to a job, oldest first',
+  audience: 'user',
+  params: z.strictObject({ job: jobRef }),
+  query: z.strictObject({ ...pageQuery }),
+  reply: pageOf(jobEvent),
+  status: 200,
+  errors: ['job/not-found'],
+});

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { defineContract } from '../contract.ts';
+import { providerId } from '../ids.ts';
+import { microsString } from '../money.ts';
+import { providerState } from '../provider-state.ts';
+import { jobSpec } from './job-spec.ts';
+
+/** A machine as the market shows it. */
+export const offer = z
+  .object({
+    provider_id: providerId,
+    provider_name: z.string(),
+    state: providerState,
+    gpu: z.string().nullable().describe('Model of its GPUs; null on a machine without.'),
+    vram_mib: z.number().int().nullable(),
+    gpus_total: z.number().int(),
+    gpus_free: z.number().int(),
+    simulated: z.boolean().describe('The GPUs are pretended, for trying the market out.'),
+    cpus_total: z.number(),
+    cpus_free: z.number(),
+    memory_total_mib: z.number().int(),
+    memory_free_mib: z.number().int(),
+    price_per_gpu_hour_micros: microsString,
+    price_per_cpu_hour_micros: microsString,
+  })
+  .meta({ id: 'Offer' });
+export type Offer = z.infer<typeof offer>;
+
+/** Why a job has no machine. `filters` says, for each rule, how many machines fail it. */
+export const waiting = z
+  .object({
+    position: z.number().int().describe('Place in the queue, from 1.'),
+    machines: z.number().int().describe('Machines looked at.'),
+    summary: z.string().describe('One sentence for people.'),
+    filters: z.array(
+      z.object({
+        filter: z.string().describe('Such as gpus, vram, gpu-model, cpus, memory, price, online, busy.'),
+        excluded: z.number().int().describe('Machines that fail this rule.'),
+        sole: z.number().int().describe('Machines that fail this rule only.'),
+        sentence: z.string(),
+      }),
+    ),
+    suggestion: z
+      .string()
+      .nullable()
+      .describe('The smallest change that would let it run, in words; null when only waiting helps.'),
+  })
+  .meta({ id: 'Waiting' });
+export type Waiting = z.infer<typeof waiting>;
+
+/** What a job would meet if it were submitted now. */
+export const quote = z
+  .object({
+    offers: z
+      .array(z.object({ ...offer.shape, price_per_hour_micros: microsString.describe('For this job.') }))
+      .describe('Machines that could take it now, best first.'),
+    max_price_per_hour_micros: microsString.describe('Price limit in force, per GPU-hour or core-hour.'),
+    hold_micros: microsString.describe('The most it may cost; reserved at submit.'),
+    time_limit_seconds: z.number().int(),
+    balance_micros: microsString,
+    affordable: z.boolean(),
+    play_money: z.boolean(),
+    waiting: waiting.nullable().describe('Why it would wait; null when a machine is free.'),
+  })
+  .meta({ id: 'Quote' });
+export type Quote = z.infer<typeof quote>;
+
+export const createQuote = defineContract({
+  id: 'createQuote',
+  method: 'POST',
+  path: '/v1/quotes',
+  summary: 'Plan and price of a job, without submitting it',
+  audience: 'user',
+  body: jobSpec,
+  reply: quote,
+  status: 200,
+  errors: [],
+});
+
+export const listOffers = defineContract({
+  id: 'listOffers',
+  method: 'GET',
+  path: '/v1/offers',
+  summary: 'Machines on the market',
+  audience: 'user',
+  query: z.strictObject({
+    gpus: z.coerce.number().int().min(0).max(8).optional().describe('At least this many free GPUs.'),
+    gpu_model: z.string().max(64).optional(),
+    min_vram_mib: z.coerce.number().int().min(0).optional(),
+  }),
+  reply: z.object({ items: z.array(offer) }),
+  status: 200,
+  errors: [],
+});
