@@ -14,6 +14,8 @@ export interface Contract<
   Query extends z.ZodType = z.ZodType,
   Body extends z.ZodType = z.ZodType,
   Reply extends z.ZodType = z.ZodType,
+  Headers extends z.ZodObject = z.ZodObject,
+  For extends Audience = Audience,
 > {
   /** Stable name, also the OpenAPI operationId. */
   id: string;
@@ -21,14 +23,14 @@ export interface Contract<
   /** Path with parameters in braces: `/v1/jobs/{job}`. */
   path: string;
   summary: string;
-  audience: Audience;
+  audience: For;
   params?: Params;
   query?: Query;
   body?: Body;
   /** The body is these raw bytes instead of JSON. */
   binaryBody?: 'application/octet-stream';
   /** Request headers beside the common ones, lower case. */
-  headers?: z.ZodObject;
+  headers?: Headers;
   reply?: Reply;
   /** The answer is not JSON. */
   stream?: 'text/event-stream' | 'application/octet-stream';
@@ -44,7 +46,11 @@ export function defineContract<
   Query extends z.ZodType = z.ZodUndefined,
   Body extends z.ZodType = z.ZodUndefined,
   Reply extends z.ZodType = z.ZodUndefined,
->(contract: Contract<Params, Query, Body, Reply>): Contract<Params, Query, Body, Reply> {
+  Headers extends z.ZodObject = z.ZodObject,
+  For extends Audience = Audience,
+>(
+  contract: Contract<Params, Query, Body, Reply, Headers, For>,
+): Contract<Params, Query, Body, Reply, Headers, For> {
   return contract;
 }
 

@@ -1,0 +1,76 @@
+import type { IncomingMessage } from 'node:http';
+import { limits } from '@computefabric/protocol/limits';
+import { AppError } from '@computefabric/runtime/errors';
+import { invalid, pathText } from './parse-part.ts';
+import { unstorableText } from './unstorable-text.ts';
+
+/**
+ * Reads a JSON body. Strict: the content type must say JSON, the bytes must be UTF-8 within the size limit,
+ * the nesting within the depth limit. Compressed bodies are refused: a small one can unpack to a huge one.
+ *
+ * @throws AppError `request/unsupported-media-type`, `request/too-large`, `request/malformed-json`,
+ *   `request/too-deep` or `request/invalid`.
+ */
+export async function readJson(request: IncomingMessage): Promise<unknown> {
+  const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== 'application/json') {
+    throw new AppError('request/unsupported-media-type', { message: 'Send the body as application/json.' });
+  }
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new AppError('request/unsupported-media-type', { message: 'Send the body without compression.' });
+  }
+  const value = parse(await readBytes(request, limits.jsonBodyBytes));
+  if (tooDeep(value, limits.jsonDepth)) {
+    throw new AppError('request/too-deep', {
+      message: `The body is nested more than ${limits.jsonDepth} levels deep.`,
+    });
+  }
+  const path = unstorableText(value);
+  if (path) {
+    throw invalid('body', [{ path: pathText(path), message: 'must not contain NUL or broken Unicode' }]);
+  }
+  return value;
+}
+
+/**
+ * A body's bytes, at most `maxBytes`.
+ *
+ * @throws AppError `request/too-large` as soon as it is known to be larger.
+ */
+export async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const tooLarge = () =>
+    new AppError('request/too-large', { message: `The body is larger than ${maxBytes} bytes.` });
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
+  const parts: Buffer[] = [];
+  let total = 0;
+  // Leaving this loop early must not destroy the socket: the refusal still has to be sent over it.
+  for await (const part of request.iterator({ destroyOnReturn: false })) {
+    const bytes = part as Buffer; // no encoding was set on the request, so it yields buffers
+    total += bytes.byteLength;
+    if (total > maxBytes) throw tooLarge();
+    parts.push(bytes);
+  }
+  return Buffer.concat(parts, total);
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (thrown) {
+    const reason = thrown instanceof SyntaxError ? positionOf(thrown) : 'the bytes are not UTF-8';
+    throw new AppError('request/malformed-json', { message: `The body is not valid JSON: ${reason}.` });
+  }
+}
+
+/** V8's message quotes the body, which may hold secrets: keep only what and where. */
+function positionOf(error: SyntaxError): string {
+  const position = /at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message)?.[0];
+  return position ? `it breaks off or has a mistake ${position}` : 'it is empty or breaks off';
+}
+
+function tooDeep(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some((inner) => tooDeep(inner, levels - 1));
+}
