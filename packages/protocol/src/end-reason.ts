@@ -37,7 +37,12 @@ export const endReasons = {
     { billable: true },
     'The job reached its time limit and was stopped. Ask for more with --time-limit.',
   ),
-  'funds-exhausted': row('expired', 'renter', { billable: true }, 'The job reached its money limit and was stopped.'),
+  'funds-exhausted': row(
+    'expired',
+    'renter',
+    { billable: true },
+    'The job reached its money limit and was stopped.',
+  ),
   cancelled: row('cancelled', 'renter', { billable: true }, 'The job was cancelled.'),
   'image-unavailable': row(
     'failed',
@@ -77,7 +82,12 @@ export const endReasons = {
     { requeue: true, countsAgainstProvider: true },
     'The machine did not answer the offer.',
   ),
-  'platform-error': row('failed', 'platform', { requeue: true }, 'The market failed. This try is not billed.'),
+  'platform-error': row(
+    'failed',
+    'platform',
+    { requeue: true },
+    'The market failed. This try is not billed.',
+  ),
 } as const satisfies Record<string, EndReasonRow>;
 
 export type EndReason = keyof typeof endReasons;

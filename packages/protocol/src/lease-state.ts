@@ -51,6 +51,14 @@ export const taskMachine = defineMachine({
   saving: { report: 'reported' },
   reported: {},
 });
-export const taskStates = ['received', 'pulling', 'creating', 'running', 'stopping', 'saving', 'reported'] as const;
+export const taskStates = [
+  'received',
+  'pulling',
+  'creating',
+  'running',
+  'stopping',
+  'saving',
+  'reported',
+] as const;
 export const taskState = z.enum(taskStates).meta({ id: 'TaskState' });
 export type TaskState = z.infer<typeof taskState>;

@@ -17,7 +17,9 @@ export interface Machine<S extends string> {
 }
 
 /** Turns a transition table into the questions that programs ask of it. The table is the only list of states. */
-export function defineMachine<const T extends Transitions<keyof T & string>>(table: T): Machine<keyof T & string> {
+export function defineMachine<const T extends Transitions<keyof T & string>>(
+  table: T,
+): Machine<keyof T & string> {
   type S = keyof T & string;
   const states = Object.keys(table) as S[];
   const targets = new Map<S, Set<string>>(

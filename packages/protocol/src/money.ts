@@ -13,7 +13,10 @@ export const microsString = z
   .meta({ id: 'Micros', description: 'Money in micros (1 USD = 1,000,000 micros), as a decimal string.' });
 
 /** Micros in a request: zero or more. */
-export const positiveMicrosString = microsString.refine((text) => !text.startsWith('-'), 'must not be negative');
+export const positiveMicrosString = microsString.refine(
+  (text) => !text.startsWith('-'),
+  'must not be negative',
+);
 
 /**
  * Reads an amount a person typed, such as `0.40` or `$1.5`, into micros.
@@ -33,6 +36,9 @@ export function formatUsd(micros: bigint): string {
   const sign = micros < 0n ? '-' : '';
   const absolute = micros < 0n ? -micros : micros;
   const whole = absolute / MICROS_PER_UNIT;
-  const fraction = (absolute % MICROS_PER_UNIT).toString().padStart(6, '0').replace(/0{1,4}$/, '');
+  const fraction = (absolute % MICROS_PER_UNIT)
+    .toString()
+    .padStart(6, '0')
+    .replace(/0{1,4}$/, '');
   return `${sign}$${whole}.${fraction}`;
 }

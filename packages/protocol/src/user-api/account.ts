@@ -28,7 +28,12 @@ export const whoAmI = defineContract({
   audience: 'user',
   reply: z.object({
     user: z.object({ id: userId, name: z.string(), email: z.string(), role: userRole }),
-    key: z.object({ id: apiKeyId, name: z.string(), created_at: timestamp, expires_at: timestamp.nullable() }),
+    key: z.object({
+      id: apiKeyId,
+      name: z.string(),
+      created_at: timestamp,
+      expires_at: timestamp.nullable(),
+    }),
     balance,
   }),
   status: 200,

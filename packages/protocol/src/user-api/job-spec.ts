@@ -33,7 +33,10 @@ const env = z
     z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be a variable name such as MODEL_PATH'),
     z.string().max(limits.envValueChars).refine(noNul, 'must not contain NUL'),
   )
-  .refine((map) => Object.keys(map).length <= limits.envEntries, `must have at most ${limits.envEntries} entries`)
+  .refine(
+    (map) => Object.keys(map).length <= limits.envEntries,
+    `must have at most ${limits.envEntries} entries`,
+  )
   .refine(
     (map) => !Object.keys(map).some((key) => /^(COMPUTEFABRIC_|NVIDIA_|LD_)/.test(key)),
     'must not set COMPUTEFABRIC_*, NVIDIA_* or LD_* variables: the machine sets those',
@@ -42,7 +45,13 @@ const env = z
 /** What a machine must have. */
 export const requirements = z
   .strictObject({
-    gpus: z.number().int().min(0).max(limits.gpusPerJob).default(0).describe('GPUs on one machine; 0 is a CPU job.'),
+    gpus: z
+      .number()
+      .int()
+      .min(0)
+      .max(limits.gpusPerJob)
+      .default(0)
+      .describe('GPUs on one machine; 0 is a CPU job.'),
     gpu_models: z
       .array(z.string().trim().min(1).max(64))
       .max(16)

@@ -100,7 +100,9 @@ export const jobEvent = z
   .object({
     seq: z.number().int(),
     at: timestamp,
-    type: z.string().describe('Such as submitted, matched, accepted, pulling, started, exited, requeued, ended.'),
+    type: z
+      .string()
+      .describe('Such as submitted, matched, accepted, pulling, started, exited, requeued, ended.'),
     message: z.string(),
     state: jobState.describe('State after the event.'),
     lease_id: leaseId.nullable(),

@@ -24,7 +24,9 @@ export type LogEntry = z.infer<typeof logEntry>;
  * A place in a job's stream: `<attempt>.<next chunk>.<last event>`. It is the id of each server-sent event
  * (send it back as Last-Event-ID) and the cursor of a snapshot.
  */
-export const streamCursor = z.string().regex(/^\d{1,9}\.\d{1,12}\.\d{1,9}$/, 'must be a cursor as the server gave it');
+export const streamCursor = z
+  .string()
+  .regex(/^\d{1,9}\.\d{1,12}\.\d{1,9}$/, 'must be a cursor as the server gave it');
 
 export const getJobLogs = defineContract({
   id: 'getJobLogs',

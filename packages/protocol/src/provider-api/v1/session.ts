@@ -111,7 +111,9 @@ export const heartbeat = defineContract({
       .max(256),
   }),
   reply: z.object({
-    lease_ttl_seconds: z.number().describe('Tries with verdict run or stop are alive for this long from now.'),
+    lease_ttl_seconds: z
+      .number()
+      .describe('Tries with verdict run or stop are alive for this long from now.'),
     tasks: z.array(z.object({ lease_id: leaseId, verdict })),
   }),
   status: 200,

@@ -1,0 +1,39 @@
+import type { Tx } from '@computefabric/db/client';
+import { type EndReason, endReasonRow } from '@computefabric/protocol/end-reason';
+import type { JobId, LeaseId } from '@computefabric/protocol/ids';
+import { notify } from '../background/signals.ts';
+import { finalizeJob } from './job.store.ts';
+import { appendJobEvent } from './job-events.store.ts';
+
+interface EndJob {
+  jobId: JobId;
+  reason: EndReason;
+  /** What a machine said beside the reason. */
+  detail?: string | null;
+  exitCode?: number | null;
+  leaseId?: LeaseId | null;
+}
+
+/**
+ * Makes a job final, for the reason given: its state follows from the end-reason table. Whoever settles the
+ * bill hears of it when the transaction commits. False when the job was final already; nothing has changed.
+ */
+export async function endJob(tx: Tx, { jobId, reason, detail, exitCode, leaseId }: EndJob): Promise<boolean> {
+  const row = endReasonRow(reason);
+  const ended = await finalizeJob(tx, jobId, {
+    finalState: row.finalState,
+    reason,
+    detail: detail ?? null,
+    exitCode: exitCode ?? null,
+  });
+  if (!ended) return false;
+  await appendJobEvent(tx, {
+    jobId,
+    type: 'ended',
+    message: row.sentence,
+    leaseId: leaseId ?? null,
+    data: { reason, exit_code: exitCode ?? null, ...(detail ? { detail } : {}) },
+  });
+  await notify(tx, 'cf_ended', jobId);
+  return true;
+}

@@ -1,0 +1,122 @@
+import type { Tx } from '@computefabric/db/client';
+import { jobs } from '@computefabric/db/schema/jobs';
+import type { EndReason } from '@computefabric/protocol/end-reason';
+import type { JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
+import { type FinalJobState, jobMachine } from '@computefabric/protocol/job-state';
+import { and, eq, inArray, sql } from 'drizzle-orm';
+
+/*
+ * Every change of a job's state is one guarded update: the states it may come from are in the WHERE, taken
+ * from the machine, and where a lease acts the lease too. `false` or null: the caller's view was old, nothing
+ * has changed.
+ */
+
+export type JobRow = typeof jobs.$inferSelect;
+
+/** Locks the job's row for the rest of the transaction; every change of a lease takes this lock first. */
+export async function lockJob(tx: Tx, jobId: JobId): Promise<JobRow | null> {
+  const [row] = await tx.select().from(jobs).where(eq(jobs.id, jobId)).for('update');
+  return row ?? null;
+}
+
+/** The same, for the owner's job only. */
+export async function lockJobOf(tx: Tx, userId: UserId, jobId: JobId): Promise<JobRow | null> {
+  const row = await lockJob(tx, jobId);
+  return row && row.userId === userId ? row : null;
+}
+
+/** queued → preparing, with the lease that has been offered. */
+export async function assignJob(tx: Tx, jobId: JobId, leaseId: LeaseId): Promise<{ attempt: number } | null> {
+  const [row] = await tx
+    .update(jobs)
+    .set({ state: 'preparing', leaseId, attempts: sql`${jobs.attempts} + 1` })
+    .where(and(eq(jobs.id, jobId), inArray(jobs.state, jobMachine.sourcesOf('preparing'))))
+    .returning({ attempt: jobs.attempts });
+  return row ?? null;
+}
+
+/** preparing → running, by the job's current lease. */
+export async function startJob(tx: Tx, jobId: JobId, leaseId: LeaseId): Promise<boolean> {
+  const rows = await tx
+    .update(jobs)
+    .set({ state: 'running', startedAt: sql`coalesce(${jobs.startedAt}, now())` })
+    .where(
+      and(
+        eq(jobs.id, jobId),
+        eq(jobs.leaseId, leaseId),
+        inArray(jobs.state, jobMachine.sourcesOf('running')),
+      ),
+    )
+    .returning({ id: jobs.id });
+  return rows.length === 1;
+}
+
+/** preparing or running → finishing: the program has ended or was told to. */
+export async function finishJob(tx: Tx, jobId: JobId, leaseId: LeaseId): Promise<boolean> {
+  const rows = await tx
+    .update(jobs)
+    .set({ state: 'finishing' })
+    .where(
+      and(
+        eq(jobs.id, jobId),
+        eq(jobs.leaseId, leaseId),
+        inArray(jobs.state, jobMachine.sourcesOf('finishing')),
+      ),
+    )
+    .returning({ id: jobs.id });
+  return rows.length === 1;
+}
+
+/** Back to the queue from its current lease, not to be matched for `backoffSeconds`. */
+export async function requeueJob(
+  tx: Tx,
+  jobId: JobId,
+  leaseId: LeaseId,
+  backoffSeconds: number,
+): Promise<boolean> {
+  const rows = await tx
+    .update(jobs)
+    .set({
+      state: 'queued',
+      leaseId: null,
+      queuedAt: sql`now()`,
+      notBefore: sql`now() + make_interval(secs => ${backoffSeconds})`,
+    })
+    .where(
+      and(eq(jobs.id, jobId), eq(jobs.leaseId, leaseId), inArray(jobs.state, jobMachine.sourcesOf('queued'))),
+    )
+    .returning({ id: jobs.id });
+  return rows.length === 1;
+}
+
+/** Marks that the renter asked to stop; a repeat keeps the first moment. */
+export async function requestCancel(tx: Tx, jobId: JobId): Promise<void> {
+  await tx
+    .update(jobs)
+    .set({ cancelRequestedAt: sql`coalesce(${jobs.cancelRequestedAt}, now())` })
+    .where(eq(jobs.id, jobId));
+}
+
+interface JobEnd {
+  finalState: FinalJobState;
+  reason: EndReason;
+  detail: string | null;
+  exitCode: number | null;
+}
+
+/** Any unfinished state → a final one, once and only once. */
+export async function finalizeJob(tx: Tx, jobId: JobId, end: JobEnd): Promise<boolean> {
+  const rows = await tx
+    .update(jobs)
+    .set({
+      state: end.finalState,
+      leaseId: null,
+      endReason: end.reason,
+      endDetail: end.detail,
+      exitCode: end.exitCode,
+      finishedAt: sql`now()`,
+    })
+    .where(and(eq(jobs.id, jobId), inArray(jobs.state, jobMachine.sourcesOf(end.finalState))))
+    .returning({ id: jobs.id });
+  return rows.length === 1;
+}

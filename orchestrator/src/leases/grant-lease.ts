@@ -1,0 +1,84 @@
+import type { Db } from '@computefabric/db/client';
+import { leases } from '@computefabric/db/schema/leases';
+import { providers } from '@computefabric/db/schema/providers';
+import { newId } from '@computefabric/protocol/ids';
+import { openLeaseStates } from '@computefabric/protocol/lease-state';
+import { formatUsd } from '@computefabric/protocol/money';
+import { invariant } from '@computefabric/runtime/invariant';
+import { and, eq, inArray, sql } from 'drizzle-orm';
+import { notify } from '../background/signals.ts';
+import { appendJobEvent } from '../jobs/job-events.store.ts';
+import { assignJob, lockJob } from '../jobs/job.store.ts';
+import type { Placement } from '../matching/match.ts';
+import { ratePerHourMicros, unitPriceMicros } from '../pricing/price.ts';
+import { fromNow, reserveGpus } from './lease.store.ts';
+import type { LeaseSettings } from './lease-deps.ts';
+
+/** The view behind the proposal was old. */
+class StalePlacement extends Error {}
+
+/**
+ * Makes a proposal true: locks job and machine, checks once more that the job waits and that the machine has
+ * the room at no higher a price than the job allows, reserves the GPUs and writes the offer. Two matchers may
+ * propose; only one grant of a job, and of a GPU, can win.
+ */
+export async function grantLease(
+  db: Db,
+  settings: LeaseSettings,
+  placement: Placement,
+): Promise<'granted' | 'stale'> {
+  try {
+    await db.transaction(async (tx) => {
+      const job = await lockJob(tx, placement.jobId);
+      if (job?.state !== 'queued') throw new StalePlacement();
+      const [machine] = await tx
+        .select()
+        .from(providers)
+        .where(and(eq(providers.id, placement.providerId), eq(providers.state, 'online')))
+        .for('update');
+      if (!machine || unitPriceMicros(job, machine) > job.maxPricePerHourMicros) throw new StalePlacement();
+      const [used] = await tx
+        .select({
+          cpuMilli: sql<number>`coalesce(sum(${leases.cpuMilli}), 0)::int`,
+          memoryMib: sql<number>`coalesce(sum(${leases.memoryMib}), 0)::int`,
+        })
+        .from(leases)
+        .where(and(eq(leases.providerId, machine.id), inArray(leases.state, openLeaseStates)));
+      invariant(used, 'a sum has a row');
+      if (used.cpuMilli + job.cpuMilli > machine.cpuMilli) throw new StalePlacement();
+      if (used.memoryMib + job.memoryMib > machine.memoryMib) throw new StalePlacement();
+
+      const leaseId = newId('lease');
+      const assigned = await assignJob(tx, job.id, leaseId);
+      if (!assigned) throw new StalePlacement();
+      const [lease] = await tx
+        .insert(leases)
+        .values({
+          id: leaseId,
+          jobId: job.id,
+          providerId: machine.id,
+          attempt: assigned.attempt,
+          pricePerHourMicros: ratePerHourMicros(job, machine),
+          gpuIds: placement.gpuIds,
+          cpuMilli: job.cpuMilli,
+          memoryMib: job.memoryMib,
+          expiresAt: fromNow(settings.offerSeconds),
+        })
+        .returning();
+      invariant(lease, 'an inserted lease has a row');
+      if (!(await reserveGpus(tx, lease))) throw new StalePlacement();
+      await appendJobEvent(tx, {
+        jobId: job.id,
+        type: 'matched',
+        message: `Offered to ${machine.name} at ${formatUsd(lease.pricePerHourMicros)} per hour.`,
+        leaseId,
+        data: { provider_id: machine.id, price_per_hour_micros: lease.pricePerHourMicros.toString() },
+      });
+      await notify(tx, 'cf_provider', machine.id);
+    });
+    return 'granted';
+  } catch (thrown) {
+    if (thrown instanceof StalePlacement) return 'stale';
+    throw thrown;
+  }
+}

@@ -1,0 +1,171 @@
+import type { Db, Tx } from '@computefabric/db/client';
+import { gpus } from '@computefabric/db/schema/gpus';
+import { leases } from '@computefabric/db/schema/leases';
+import type { EndReason } from '@computefabric/protocol/end-reason';
+import type { LeaseId, ProviderId } from '@computefabric/protocol/ids';
+import { leaseMachine, type LeaseState } from '@computefabric/protocol/lease-state';
+import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
+
+/*
+ * Locks are always taken in the order job → lease → GPUs. Every change is guarded by the states it may come
+ * from; what a machine asks for is guarded by its id and the fence as well.
+ */
+
+export type LeaseRow = typeof leases.$inferSelect;
+
+/** Who is asking about which try. */
+export interface LeaseClaim {
+  leaseId: LeaseId;
+  providerId: ProviderId;
+  fence: number;
+}
+
+/** The lease if it was ever given to this machine; not locked. */
+export async function findLease(
+  db: Db | Tx,
+  leaseId: LeaseId,
+  providerId: ProviderId,
+): Promise<LeaseRow | null> {
+  const [row] = await db
+    .select()
+    .from(leases)
+    .where(and(eq(leases.id, leaseId), eq(leases.providerId, providerId)));
+  return row ?? null;
+}
+
+/** Locks a lease's row for the rest of the transaction. The job's row must be locked already. */
+export async function lockLease(tx: Tx, leaseId: LeaseId): Promise<LeaseRow | null> {
+  const [row] = await tx.select().from(leases).where(eq(leases.id, leaseId)).for('update');
+  return row ?? null;
+}
+
+/** offered → active, alive for `ttlSeconds`; null when the offer is no longer this machine's to take. */
+export async function activateLease(tx: Tx, claim: LeaseClaim, ttlSeconds: number): Promise<LeaseRow | null> {
+  const [row] = await tx
+    .update(leases)
+    .set({ state: 'active', acceptedAt: sql`now()`, expiresAt: fromNow(ttlSeconds) })
+    .where(and(isClaim(claim), comingTo('active'), sql`${leases.expiresAt} > now()`))
+    .returning();
+  return row ?? null;
+}
+
+/** Starts the meter of an active lease, once. */
+export async function markStarted(
+  tx: Tx,
+  claim: LeaseClaim,
+  imageDigest: string | null,
+): Promise<LeaseRow | null> {
+  const [row] = await tx
+    .update(leases)
+    .set({ startedAt: sql`now()`, imageDigest, taskState: 'running' })
+    .where(and(isClaim(claim), eq(leases.state, 'active'), isNull(leases.startedAt), isNull(leases.exitedAt)))
+    .returning();
+  return row ?? null;
+}
+
+/** Stops the meter of an active lease, once. */
+export async function markExited(
+  tx: Tx,
+  claim: LeaseClaim,
+  exitCode: number | null,
+): Promise<LeaseRow | null> {
+  const [row] = await tx
+    .update(leases)
+    .set({ exitedAt: sql`now()`, exitCode, taskState: 'saving' })
+    .where(and(isClaim(claim), eq(leases.state, 'active'), isNull(leases.exitedAt)))
+    .returning();
+  return row ?? null;
+}
+
+export interface LeaseEnd {
+  to: Exclude<LeaseState, 'offered' | 'active' | 'released'>;
+  reason: EndReason;
+  detail: string | null;
+  exitCode: number | null;
+  billedMs: number;
+  costMicros: bigint;
+  earnedMicros: bigint;
+  /** How long the machine has to say that everything is removed. */
+  releaseSeconds: number;
+}
+
+/** Ends a lease with its reason and its final bill; null when it had ended already. */
+export async function closeLease(tx: Tx, leaseId: LeaseId, end: LeaseEnd): Promise<LeaseRow | null> {
+  const [row] = await tx
+    .update(leases)
+    .set({
+      state: end.to,
+      endedAt: sql`now()`,
+      exitedAt: sql`case when ${leases.startedAt} is null then null else coalesce(${leases.exitedAt}, now()) end`,
+      endReason: end.reason,
+      endDetail: end.detail,
+      exitCode: end.exitCode,
+      billedMs: end.billedMs,
+      costMicros: end.costMicros,
+      earnedMicros: end.earnedMicros,
+      expiresAt: fromNow(end.releaseSeconds),
+    })
+    .where(and(eq(leases.id, leaseId), inArray(leases.state, ['offered', 'active']), comingTo(end.to)))
+    .returning();
+  return row ?? null;
+}
+
+/** releasing → released (or lost, when the machine never said so); false when it was neither. */
+export async function releaseLease(tx: Tx, leaseId: LeaseId, to: 'released' | 'lost'): Promise<boolean> {
+  const rows = await tx
+    .update(leases)
+    .set({ state: to, releasedAt: sql`now()`, taskState: 'reported' })
+    .where(and(eq(leases.id, leaseId), eq(leases.state, 'releasing')))
+    .returning({ id: leases.id });
+  return rows.length === 1;
+}
+
+/** Wants the lease stopped; the machine hears of it with its next heartbeat. False when it is not active. */
+export async function desireStop(tx: Tx, leaseId: LeaseId): Promise<boolean> {
+  const rows = await tx
+    .update(leases)
+    .set({ desired: 'stop', desiredSeenAt: null })
+    .where(and(eq(leases.id, leaseId), eq(leases.state, 'active'), eq(leases.desired, 'run')))
+    .returning({ id: leases.id });
+  return rows.length === 1;
+}
+
+/** Reserves exactly these GPUs for a lease; false (and the caller rolls back) when any of them is taken. */
+export async function reserveGpus(tx: Tx, lease: LeaseRow): Promise<boolean> {
+  if (lease.gpuIds.length === 0) return true;
+  const rows = await tx
+    .update(gpus)
+    .set({ leaseId: lease.id })
+    .where(
+      and(
+        inArray(gpus.id, lease.gpuIds),
+        eq(gpus.providerId, lease.providerId),
+        eq(gpus.present, true),
+        isNull(gpus.leaseId),
+      ),
+    )
+    .returning({ id: gpus.id });
+  return rows.length === lease.gpuIds.length;
+}
+
+/** Gives back what a lease had reserved. */
+export async function freeGpus(tx: Tx, leaseId: LeaseId): Promise<void> {
+  await tx.update(gpus).set({ leaseId: null }).where(eq(gpus.leaseId, leaseId));
+}
+
+/** A moment on the database's clock, some seconds from now. */
+export function fromNow(seconds: number) {
+  return sql`now() + make_interval(secs => ${seconds})`;
+}
+
+function isClaim(claim: LeaseClaim) {
+  return and(
+    eq(leases.id, claim.leaseId),
+    eq(leases.providerId, claim.providerId),
+    eq(leases.fence, claim.fence),
+  );
+}
+
+function comingTo(state: LeaseState) {
+  return inArray(leases.state, leaseMachine.sourcesOf(state));
+}

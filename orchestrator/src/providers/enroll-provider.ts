@@ -1,0 +1,50 @@
+import type { Db } from '@computefabric/db/client';
+import { apiKeys } from '@computefabric/db/schema/api-keys';
+import { newBearer } from '@computefabric/protocol/api-key';
+import { type ApiKeyId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
+import { AppError } from '@computefabric/runtime/errors';
+import { and, eq, isNull, sql } from 'drizzle-orm';
+import { insertProvider } from './provider.store.ts';
+
+interface Enrolment {
+  joinKeyId: ApiKeyId;
+  ownerId: UserId;
+  name: string;
+  agentVersion: string;
+}
+
+/**
+ * Spends a join token and gives the machine its own credential, which is shown this once. A token that was
+ * spent meanwhile, by a copy of the same machine or a thief, is refused.
+ */
+export async function enrollProvider(
+  db: Db,
+  { joinKeyId, ownerId, name, agentVersion }: Enrolment,
+): Promise<{ providerId: ProviderId; credential: string }> {
+  const providerId = newId('provider');
+  const bearer = newBearer('provider', providerId.slice('prov_'.length));
+  await db.transaction(async (tx) => {
+    const spent = await tx
+      .update(apiKeys)
+      .set({ usedAt: sql`now()` })
+      .where(
+        and(
+          eq(apiKeys.id, joinKeyId),
+          eq(apiKeys.kind, 'join'),
+          isNull(apiKeys.usedAt),
+          isNull(apiKeys.revokedAt),
+          sql`${apiKeys.expiresAt} > now()`,
+        ),
+      )
+      .returning({ id: apiKeys.id });
+    if (spent.length !== 1) throw new AppError('join-token/invalid');
+    await insertProvider(tx, {
+      id: providerId,
+      ownerId,
+      name,
+      credentialHash: bearer.secretHash,
+      agentVersion,
+    });
+  });
+  return { providerId, credential: bearer.token };
+}

@@ -1,0 +1,179 @@
+import type { Db, Tx } from '@computefabric/db/client';
+import { gpus } from '@computefabric/db/schema/gpus';
+import { providers } from '@computefabric/db/schema/providers';
+import { newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
+import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import { providerMachine } from '@computefabric/protocol/provider-state';
+import { and, eq, inArray, notInArray, sql } from 'drizzle-orm';
+import { notify } from '../background/signals.ts';
+
+export type ProviderRow = typeof providers.$inferSelect;
+
+/** A new machine of an owner, which has yet to say hello. */
+export async function insertProvider(
+  tx: Tx,
+  row: { id: ProviderId; ownerId: UserId; name: string; credentialHash: string; agentVersion: string },
+): Promise<void> {
+  await tx.insert(providers).values(row);
+}
+
+/**
+ * Opens the machine's next session with what it has now; null when it is suspended. Calls of the session
+ * before are stale from here on.
+ */
+export async function openSession(
+  tx: Tx,
+  providerId: ProviderId,
+  agentVersion: string,
+  inventory: Inventory,
+): Promise<ProviderRow | null> {
+  const [row] = await tx
+    .update(providers)
+    .set({
+      state: 'online',
+      session: sql`${providers.session} + 1`,
+      agentVersion,
+      hostname: inventory.hostname,
+      os: inventory.os,
+      arch: inventory.arch,
+      cpuModel: inventory.cpu_model,
+      cpuMilli: Math.round(inventory.cpus * 1_000),
+      memoryMib: inventory.memory_mib,
+      diskFreeMib: inventory.disk_free_mib,
+      dockerVersion: inventory.docker_version,
+      pricePerGpuHourMicros: BigInt(inventory.price_per_gpu_hour_micros),
+      pricePerCpuHourMicros: BigInt(inventory.price_per_cpu_hour_micros),
+      lastSeenAt: sql`now()`,
+    })
+    .where(
+      and(
+        eq(providers.id, providerId),
+        inArray(providers.state, [...providerMachine.sourcesOf('online'), 'online']),
+      ),
+    )
+    .returning();
+  return row ?? null;
+}
+
+/** Makes the machine's cards those of its inventory; one that is gone keeps its row, marked as not present. */
+export async function replaceGpus(tx: Tx, providerId: ProviderId, cards: Inventory['gpus']): Promise<void> {
+  if (cards.length > 0) {
+    await tx
+      .insert(gpus)
+      .values(
+        cards.map((card) => ({
+          id: newId('gpu'),
+          providerId,
+          uuid: card.uuid,
+          index: card.index,
+          name: card.name,
+          memoryMib: card.memory_mib,
+          driverVersion: card.driver_version,
+          computeCapability: card.compute_capability,
+          simulated: card.simulated,
+          present: true,
+        })),
+      )
+      .onConflictDoUpdate({
+        target: [gpus.providerId, gpus.uuid],
+        set: {
+          index: sql`excluded.index`,
+          name: sql`excluded.name`,
+          memoryMib: sql`excluded.memory_mib`,
+          driverVersion: sql`excluded.driver_version`,
+          computeCapability: sql`excluded.compute_capability`,
+          simulated: sql`excluded.simulated`,
+          present: sql`true`,
+        },
+      });
+  }
+  await tx
+    .update(gpus)
+    .set({ present: false })
+    .where(
+      and(
+        eq(gpus.providerId, providerId),
+        notInArray(
+          gpus.uuid,
+          cards.map((card) => card.uuid),
+        ),
+      ),
+    );
+}
+
+/**
+ * Marks the machine as seen, if this is its current session. One that was taken for silent is online again:
+ * what it lost meanwhile, its next heartbeat is told.
+ */
+export async function touchSession(
+  db: Db,
+  providerId: ProviderId,
+  session: number,
+): Promise<'current' | 'stale' | 'suspended'> {
+  const mine = and(eq(providers.id, providerId), eq(providers.session, session));
+  const [row] = await db
+    .update(providers)
+    .set({ lastSeenAt: sql`now()` })
+    .where(mine)
+    .returning({ state: providers.state });
+  if (!row) return 'stale';
+  if (row.state === 'suspended') return 'suspended';
+  if (row.state === 'offline') {
+    await db.transaction(async (tx) => {
+      const revived = await tx
+        .update(providers)
+        .set({ state: 'online' })
+        .where(and(mine, eq(providers.state, 'offline')))
+        .returning({ id: providers.id });
+      if (revived.length > 0) await notify(tx, 'cf_queue');
+    });
+  }
+  return 'current';
+}
+
+/** The same question without a write, for calls that come often. */
+export async function isCurrentSession(db: Db, providerId: ProviderId, session: number): Promise<boolean> {
+  const [row] = await db
+    .select({ session: providers.session })
+    .from(providers)
+    .where(eq(providers.id, providerId));
+  return row?.session === session;
+}
+
+/**
+ * Takes no new work, or leaves. Leaving ends the session by taking its number away, so that a straggling call
+ * cannot bring the machine back.
+ */
+export async function leaveMarket(
+  tx: Tx,
+  providerId: ProviderId,
+  session: number,
+  leaving: boolean,
+): Promise<boolean> {
+  const state = leaving ? 'offline' : 'draining';
+  const rows = await tx
+    .update(providers)
+    .set({ state, ...(leaving ? { session: sql`${providers.session} + 1` } : {}) })
+    .where(
+      and(
+        eq(providers.id, providerId),
+        eq(providers.session, session),
+        inArray(providers.state, [...providerMachine.sourcesOf(state), state]),
+      ),
+    )
+    .returning({ id: providers.id });
+  return rows.length === 1;
+}
+
+/** Machines not heard of for longer than the lease time are offline until they say hello again. */
+export async function markSilentProvidersOffline(db: Db, silentSeconds: number): Promise<void> {
+  await db
+    .update(providers)
+    .set({ state: 'offline' })
+    .where(
+      and(
+        inArray(providers.state, ['online', 'draining']),
+        sql`${providers.lastSeenAt} < now() - make_interval(secs => ${silentSeconds})`,
+      ),
+    );
+}

@@ -1,0 +1,164 @@
+import { limits } from '@computefabric/protocol/limits';
+import type { ProviderId } from '@computefabric/protocol/ids';
+import { decodeLogFrames } from '@computefabric/protocol/log-frames';
+import { fenceHeader, sessionHeader } from '@computefabric/protocol/provider-api/v1/common';
+import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
+import * as sessionApi from '@computefabric/protocol/provider-api/v1/session';
+import { AppError } from '@computefabric/runtime/errors';
+import { putArtifact } from '../../artifacts/put-artifact.ts';
+import type { BlobStore } from '../../artifacts/blob-store.ts';
+import type { Signals } from '../../background/signals.ts';
+import { type BoundRoute, route } from '../../http/define-route.ts';
+import { readBytes } from '../../http/read-json.ts';
+import { stale } from '../../leases/claimed-lease.ts';
+import { findLease, type LeaseClaim } from '../../leases/lease.store.ts';
+import type { LeaseDeps } from '../../leases/lease-deps.ts';
+import {
+  acceptLease,
+  exitLease,
+  rejectLease,
+  releaseClaimedLease,
+  reportEnd,
+  startLease,
+} from '../../leases/report-lease.ts';
+import { enrollProvider } from '../../providers/enroll-provider.ts';
+import { openProviderSession } from '../../providers/open-session.ts';
+import { pollOffers } from '../../providers/poll-offers.ts';
+import { isCurrentSession, leaveMarket, touchSession } from '../../providers/provider.store.ts';
+import { recordHeartbeat } from '../../providers/record-heartbeat.ts';
+import { appendLogChunks } from '../../run-logs/append-log-chunks.ts';
+
+export interface ProviderRouteDeps extends LeaseDeps {
+  signals: Signals;
+  blobs: BlobStore;
+}
+
+interface LeaseCall {
+  params: { lease: LeaseClaim['leaseId'] };
+  headers: { [sessionHeader]: string; [fenceHeader]: string };
+  caller: { providerId: ProviderId };
+}
+
+/** What agents call. They always call us; nothing here ever calls them. */
+export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
+  const { db, settings } = deps;
+
+  /** Refuses a process of the machine that a newer one has replaced. */
+  const requireSession = async (providerId: ProviderId, session: string) => {
+    const seen = await touchSession(db, providerId, Number(session));
+    if (seen === 'suspended') throw new AppError('provider/suspended');
+    if (seen === 'stale') {
+      deps.onStaleCall('session');
+      throw new AppError('provider/session-stale');
+    }
+  };
+
+  /** Which try a call is about; the session is checked, the fence is for the use case to check under lock. */
+  const claimOf = async ({ params, headers, caller }: LeaseCall): Promise<LeaseClaim> => {
+    if (!(await isCurrentSession(db, caller.providerId, Number(headers[sessionHeader])))) {
+      deps.onStaleCall('session');
+      throw new AppError('provider/session-stale');
+    }
+    return { leaseId: params.lease, providerId: caller.providerId, fence: Number(headers[fenceHeader]) };
+  };
+
+  return [
+    route(sessionApi.enroll, async ({ caller, body }) => {
+      const { providerId, credential } = await enrollProvider(db, {
+        joinKeyId: caller.keyId,
+        ownerId: caller.ownerId,
+        name: body.name,
+        agentVersion: body.agent_version,
+      });
+      return { provider_id: providerId, name: body.name, credential };
+    }),
+
+    route(sessionApi.hello, async ({ caller, body }) => {
+      const { session, tasks } = await openProviderSession(deps, caller.providerId, body);
+      return {
+        session,
+        tasks,
+        lease_ttl_seconds: settings.leaseTtlSeconds,
+        heartbeat_seconds: settings.heartbeatSeconds,
+        poll_seconds: limits.pollSeconds,
+      };
+    }),
+
+    route(sessionApi.poll, async ({ caller, headers, signal }) => {
+      await requireSession(caller.providerId, headers[sessionHeader]);
+      return await pollOffers(deps, caller.providerId, limits.pollSeconds, signal);
+    }),
+
+    route(sessionApi.heartbeat, async ({ caller, headers, body }) => {
+      await requireSession(caller.providerId, headers[sessionHeader]);
+      const tasks = await recordHeartbeat(deps, caller.providerId, body.tasks);
+      return { lease_ttl_seconds: settings.leaseTtlSeconds, tasks };
+    }),
+
+    route(sessionApi.goodbye, async ({ caller, headers, body }) => {
+      const session = Number(headers[sessionHeader]);
+      const left = await db.transaction((tx) => leaveMarket(tx, caller.providerId, session, body.leaving));
+      if (!left) throw new AppError('provider/session-stale');
+      return {};
+    }),
+
+    route(leaseApi.acceptLease, async (call) => {
+      await acceptLease(deps, await claimOf(call));
+      return { lease_ttl_seconds: settings.leaseTtlSeconds };
+    }),
+
+    route(leaseApi.rejectLease, async (call) => {
+      await rejectLease(deps, await claimOf(call), call.body.reason);
+      return {};
+    }),
+
+    route(leaseApi.startedLease, async (call) => {
+      await startLease(deps, await claimOf(call), call.body.image_digest);
+      return {};
+    }),
+
+    route(leaseApi.appendLogs, async (call) => {
+      const claim = await claimOf(call);
+      const chunks = decodeLogFrames(
+        await readBytes(call.request, limits.logBatchBytes),
+        call.query.first_seq,
+      );
+      if (!chunks) throw new AppError('lease/bad-frames');
+      if (!(await findLease(db, claim.leaseId, claim.providerId))) throw new AppError('lease/not-found');
+      const stored = await appendLogChunks(db, { ...claim, firstSeq: call.query.first_seq, chunks });
+      if (stored === 'stale') {
+        deps.onStaleCall('logs');
+        throw stale();
+      }
+      return { next_seq: stored.nextSeq };
+    }),
+
+    route(leaseApi.exitedLease, async (call) => {
+      await exitLease(deps, await claimOf(call), call.body.exit_code);
+      return {};
+    }),
+
+    route(leaseApi.putArtifact, async (call) => {
+      const claim = await claimOf(call);
+      await putArtifact(deps, {
+        ...claim,
+        path: call.query.path,
+        sha256: call.query.sha256,
+        sizeBytes: call.query.size_bytes,
+        body: call.request,
+        signal: call.signal,
+      });
+      return {};
+    }),
+
+    route(leaseApi.endedLease, async (call) => {
+      const endedAt = await reportEnd(deps, await claimOf(call), call.body);
+      return { ended_at: endedAt.toISOString() };
+    }),
+
+    route(leaseApi.releasedLease, async (call) => {
+      await releaseClaimedLease(deps, await claimOf(call));
+      return {};
+    }),
+  ];
+}
