@@ -1,0 +1,30 @@
+import { accountCalls } from './account.ts';
+import { artifactCalls } from './artifacts.ts';
+import { jobCalls } from './jobs.ts';
+import { logCalls } from './logs.ts';
+import { machineCalls } from './machines.ts';
+import { offerCalls } from './offers.ts';
+import { Transport, type TransportOptions } from './transport.ts';
+
+export type ClientOptions = TransportOptions;
+export type Client = ReturnType<typeof createClient>;
+
+/**
+ * The market's user API as functions: `client.jobs.create(spec)`. Every call has a deadline, checks the
+ * reply against its contract and throws an ApiError, an UnreachableError or an UnexpectedReplyError.
+ *
+ * @throws TypeError when `baseUrl` is not an http or https address.
+ */
+export function createClient(options: ClientOptions) {
+  const transport = new Transport(options);
+  return {
+    /** Any contract, for callers that have it as a value. */
+    call: transport.call.bind(transport),
+    jobs: jobCalls(transport),
+    logs: logCalls(transport),
+    artifacts: artifactCalls(transport),
+    offers: offerCalls(transport),
+    machines: machineCalls(transport),
+    account: accountCalls(transport),
+  };
+}

@@ -1,0 +1,46 @@
+import type { JobState } from '@computefabric/protocol/job-state';
+import type { JobSpecInput } from '@computefabric/protocol/user-api/job-spec';
+import * as contracts from '@computefabric/protocol/user-api/jobs';
+import { createQuote } from '@computefabric/protocol/user-api/quotes';
+import { type FollowOptions, followJob } from './follow-job.ts';
+import type { CallOptions, Transport } from './transport.ts';
+
+export interface PageQuery {
+  /** Items, 1 to 200. */
+  limit?: number | undefined;
+  /** `next_cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+export interface JobListQuery extends PageQuery {
+  state?: JobState[] | undefined;
+  /** Part of a name, an id or an image. */
+  q?: string | undefined;
+  /** Submitted at or after this moment, RFC 3339 in UTC. */
+  since?: string | undefined;
+}
+
+/** Jobs; `job` is an id or a name in your account. */
+export function jobCalls(transport: Transport) {
+  return {
+    /** Submits a job. A repeat with the same `idempotencyKey` gives the same job. */
+    create: (spec: JobSpecInput, options: CallOptions = {}) =>
+      transport.call(contracts.createJob, { body: spec, ...options }),
+    /** Plan and price of a job, without submitting it. */
+    quote: (spec: JobSpecInput, options: CallOptions = {}) =>
+      transport.call(createQuote, { body: spec, ...options }),
+    get: (job: string, options: CallOptions = {}) =>
+      transport.call(contracts.getJob, { params: { job }, ...options }),
+    /** One page, newest first. */
+    list: (query: JobListQuery = {}, options: CallOptions = {}) =>
+      transport.call(contracts.listJobs, { query, ...options }),
+    /** Asks a job to stop. */
+    cancel: (job: string, options: CallOptions = {}) =>
+      transport.call(contracts.cancelJob, { params: { job }, ...options }),
+    /** One page of what happened to a job, oldest first. */
+    events: (job: string, query: PageQuery = {}, options: CallOptions = {}) =>
+      transport.call(contracts.listJobEvents, { params: { job }, query, ...options }),
+    /** Output and events, live, until the job has ended. */
+    follow: (job: string, options: FollowOptions = {}) => followJob(transport, job, options),
+  };
+}

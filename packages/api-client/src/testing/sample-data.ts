@@ -1,0 +1,205 @@
+import { newId } from '@computefabric/protocol/ids';
+import type { Balance } from '@computefabric/protocol/user-api/account';
+import {
+  type JobEvent,
+  type JobSummary,
+  type JobView,
+  jobSummary,
+  type LeaseView,
+} from '@computefabric/protocol/user-api/jobs';
+import type { LogEntry } from '@computefabric/protocol/user-api/logs';
+import type { Machine } from '@computefabric/protocol/user-api/machines';
+import type { Offer, Quote, Waiting } from '@computefabric/protocol/user-api/quotes';
+
+/** Replies of the market with believable values; a test overrides what it is about. */
+export const sampleTime = '2026-03-01T12:00:00.000Z';
+
+export function sampleJob(overrides: Partial<JobView> = {}): JobView {
+  const job: JobView = {
+    id: newId('job'),
+    name: 'mnist-7k2',
+    state: 'queued',
+    image: 'pytorch/pytorch:latest',
+    command: 'python train.py',
+    requirements: { gpus: 1, gpu_models: [], min_vram_mib: 0, cpus: 1, memory_mib: 1_024 },
+    time_limit_seconds: 3_600,
+    created_at: sampleTime,
+    started_at: null,
+    finished_at: null,
+    end_reason: null,
+    end_message: null,
+    exit_code: null,
+    attempts: 0,
+    cost_micros: '0',
+    cost: {
+      currency: 'USD',
+      play_money: true,
+      hold_micros: '500000',
+      accrued_micros: '0',
+      billed_ms: 0,
+      rate_per_hour_micros: null,
+      billable: false,
+      as_of: sampleTime,
+      payment_state: 'pending',
+    },
+    env: {},
+    queue_timeout_seconds: null,
+    max_price_per_hour_micros: '2000000',
+    cancel_requested_at: null,
+    leases: [],
+    waiting: null,
+    dashboard_url: null,
+  };
+  return { ...job, ...overrides };
+}
+
+/** A job that has run and ended; `exitCode` 0 is a success. */
+export function sampleEndedJob(exitCode = 0, overrides: Partial<JobView> = {}): JobView {
+  const reason = exitCode === 0 ? 'exited-zero' : 'exited-nonzero';
+  const base = sampleJob();
+  return {
+    ...base,
+    state: exitCode === 0 ? 'succeeded' : 'failed',
+    end_reason: reason,
+    end_message: exitCode === 0 ? 'The program ended successfully.' : 'The program ended with an error.',
+    exit_code: exitCode,
+    attempts: 1,
+    started_at: sampleTime,
+    finished_at: '2026-03-01T12:00:10.000Z',
+    cost_micros: '944',
+    cost: { ...base.cost, accrued_micros: '944', billed_ms: 10_000, payment_state: 'succeeded' },
+    leases: [sampleLease({ end_reason: reason, exit_code: exitCode })],
+    ...overrides,
+  };
+}
+
+export function sampleLease(overrides: Partial<LeaseView> = {}): LeaseView {
+  return {
+    id: newId('lease'),
+    attempt: 1,
+    state: 'released',
+    task_state: 'reported',
+    progress: null,
+    provider: { id: newId('provider'), name: 'cobalt-otter' },
+    gpus: [{ id: newId('gpu'), name: 'NVIDIA GeForce RTX 4090', simulated: true }],
+    price_per_hour_micros: '340000',
+    offered_at: sampleTime,
+    accepted_at: sampleTime,
+    started_at: sampleTime,
+    exited_at: '2026-03-01T12:00:10.000Z',
+    ended_at: '2026-03-01T12:00:10.000Z',
+    end_reason: 'exited-zero',
+    exit_code: 0,
+    image_digest: null,
+    billed_ms: 10_000,
+    cost_micros: '944',
+    ...overrides,
+  };
+}
+
+/** The part of a job that lists and the end of a stream carry. */
+export function summaryOf(job: JobView): JobSummary {
+  return jobSummary.parse(job);
+}
+
+export function sampleEvent(seq: number, overrides: Partial<JobEvent> = {}): JobEvent {
+  return {
+    seq,
+    at: sampleTime,
+    type: 'submitted',
+    message: 'Submitted.',
+    state: 'queued',
+    lease_id: null,
+    data: {},
+    ...overrides,
+  };
+}
+
+export function sampleLog(seq: number, data: string, overrides: Partial<LogEntry> = {}): LogEntry {
+  return { attempt: 1, seq, stream: 'stdout', at: sampleTime, encoding: 'utf-8', data, ...overrides };
+}
+
+export function sampleOffer(overrides: Partial<Offer> = {}): Offer {
+  return {
+    provider_id: newId('provider'),
+    provider_name: 'cobalt-otter',
+    state: 'online',
+    gpu: 'NVIDIA GeForce RTX 4090',
+    vram_mib: 24_564,
+    gpus_total: 2,
+    gpus_free: 2,
+    simulated: true,
+    cpus_total: 16,
+    cpus_free: 16,
+    memory_total_mib: 65_536,
+    memory_free_mib: 65_536,
+    price_per_gpu_hour_micros: '340000',
+    price_per_cpu_hour_micros: '20000',
+    ...overrides,
+  };
+}
+
+export function sampleQuote(overrides: Partial<Quote> = {}): Quote {
+  return {
+    offers: [{ ...sampleOffer(), price_per_hour_micros: '340000' }],
+    max_price_per_hour_micros: '2000000',
+    hold_micros: '500000',
+    time_limit_seconds: 3_600,
+    balance_micros: '10000000',
+    affordable: true,
+    play_money: true,
+    waiting: null,
+    ...overrides,
+  };
+}
+
+export function sampleWaiting(overrides: Partial<Waiting> = {}): Waiting {
+  return {
+    position: 1,
+    machines: 2,
+    summary: 'No machine on the market has a GPU with 80 GB.',
+    filters: [
+      { filter: 'vram', excluded: 2, sole: 2, sentence: '2 machines have less GPU memory than 76294 MiB.' },
+    ],
+    suggestion: 'Ask for at most 24564 MiB with --vram 24GiB.',
+    ...overrides,
+  };
+}
+
+export function sampleBalance(overrides: Partial<Balance> = {}): Balance {
+  return {
+    currency: 'USD',
+    play_money: true,
+    available_micros: '9500000',
+    held_micros: '500000',
+    earned_micros: '0',
+    ...overrides,
+  };
+}
+
+export function sampleMachine(overrides: Partial<Machine> = {}): Machine {
+  return {
+    id: newId('provider'),
+    name: 'cobalt-otter',
+    state: 'online',
+    agent_version: '0.1.0',
+    last_seen_at: sampleTime,
+    cpus: 16,
+    memory_mib: 65_536,
+    gpus: [
+      {
+        id: newId('gpu'),
+        name: 'NVIDIA GeForce RTX 4090',
+        memory_mib: 24_564,
+        simulated: true,
+        job_id: null,
+      },
+    ],
+    price_per_gpu_hour_micros: '340000',
+    price_per_cpu_hour_micros: '20000',
+    running: [],
+    earned_micros: '1200',
+    created_at: sampleTime,
+    ...overrides,
+  };
+}
