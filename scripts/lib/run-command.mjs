@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { endProcessGroup } from './end-process.mjs';
+
+/** Lines kept to show when the command fails: enough for a stack trace, small enough to read. */
+const tailLines = 40;
+
+/**
+ * Runs one program to its end and returns what happened. Never throws for a non-zero exit: the
+ * caller knows what a failure means.
+ *
+ * The program gets a process group of its own, so that Ctrl-C in the terminal reaches only us and
+ * we decide what happens to it; when `signal` aborts or the deadline passes, the whole group ends.
+ *
+ * @param {string} file
+ * @param {string[]} args
+ * @param {object} options
+ * @param {number} options.deadlineSeconds Longest it may run.
+ * @param {string} [options.cwd]
+ * @param {NodeJS.ProcessEnv} [options.env] Added to our own environment.
+ * @param {(line: string) => void} [options.onLine] Each line of stdout and stderr as it comes.
+ * @param {'pipe' | 'inherit'} [options.output] `inherit` hands it our own stdout and stderr.
+ * @param {AbortSignal} [options.signal]
+ * @param {number} [options.niceness] 0–19; a higher number lets other work go first.
+ * @returns {Promise<{ ok: boolean, code: number | null, timedOut: boolean, missing: boolean, stdout: string, tail: string }>}
+ *   `missing` is true when there is no such program; `tail` is the last lines of both streams.
+ */
+export async function runCommand(file, args, options) {
+  const { deadlineSeconds, cwd, env = {}, onLine, output = 'pipe', signal, niceness } = options;
+  /** @type {string[]} */
+  const tail = [];
+  let stdout = '';
+  let timedOut = false;
+  if (signal?.aborted) return { ok: false, code: null, timedOut, missing: false, stdout, tail: 'stopped' };
+
+  const child = spawn(file, args, {
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { ...process.env, ...env },
+    stdio: ['ignore', output, output],
+    detached: true,
+  });
+  /** @type {Promise<{ code: number | null, missing: boolean }>} */
+  const ended = new Promise((resolve) => {
+    child.once('error', (error) => {
+      tail.push(error.message);
+      resolve({ code: null, missing: 'code' in error && error.code === 'ENOENT' });
+    });
+    child.once('close', (code) => resolve({ code, missing: false }));
+  });
+  if (niceness !== undefined && child.pid !== undefined) await setNiceness(child.pid, niceness);
+
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
+    if (stream === child.stdout) stream.on('data', (chunk) => (stdout += String(chunk)));
+    createInterface({ input: stream }).on('line', (line) => {
+      if (line.trim() === '') return;
+      tail.push(line);
+      if (tail.length > tailLines) tail.shift();
+      onLine?.(line);
+    });
+  }
+
+  const stop = () => {
+    if (child.pid !== undefined) void endProcessGroup(child.pid, { graceSeconds: 5 });
+  };
+  const timer = setTimeout(() => {
+    timedOut = true;
+    tail.push(`(stopped after ${deadlineSeconds} s)`);
+    stop();
+  }, deadlineSeconds * 1000);
+  signal?.addEventListener('abort', stop, { once: true });
+  const { code, missing } = await ended;
+  clearTimeout(timer);
+  signal?.removeEventListener('abort', stop);
+  return { ok: code === 0 && !timedOut, code, timedOut, missing, stdout, tail: tail.join('\n') };
+}
+
+/** @param {number} pid @param {number} niceness */
+async function setNiceness(pid, niceness) {
+  const { setPriority } = await import('node:os');
+  try {
+    setPriority(pid, niceness);
+  } catch {
+    // Only a courtesy to the other processes: the program may already have ended.
+  }
+}
