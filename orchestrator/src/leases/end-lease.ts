@@ -1,8 +1,6 @@
 import type { Tx } from '@computefabric/db/client';
-import { leases } from '@computefabric/db/schema/leases';
 import { type EndReason, endReasonCodes, endReasonRow } from '@computefabric/protocol/end-reason';
 import { invariant } from '@computefabric/runtime/invariant';
-import { and, eq, inArray, sql } from 'drizzle-orm';
 import { databaseNow } from '../background/database-now.ts';
 import { notify } from '../background/signals.ts';
 import { endJob } from '../jobs/end-job.ts';
@@ -10,7 +8,8 @@ import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, requeueJob } from '../jobs/job.store.ts';
 import { billedMs } from '../metering/usage.ts';
 import { costMicros, splitCost } from '../pricing/price.ts';
-import { closeLease, freeGpus, type LeaseEnd, type LeaseRow } from './lease.store.ts';
+import { freeGpus } from './gpu.store.ts';
+import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow } from './lease.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
 
 interface EndLease {
@@ -26,6 +25,8 @@ interface EndLease {
 /** First back-off after a spoiled try; doubles with each further one. */
 const firstBackoffSeconds = 1;
 const longestBackoffSeconds = 300;
+/** Tries that machines spoiled. */
+const requeueReasons = endReasonCodes.filter((reason) => endReasonRow(reason).requeue);
 
 /**
  * The one road out of a try. Freezes its bill, frees its GPUs unless the machine has still to clean up, and
@@ -76,7 +77,7 @@ async function decideJob(
     });
     return;
   }
-  const spoiled = await countSpoiledTries(tx, job);
+  const spoiled = await countTriesEndedBy(tx, job.id, requeueReasons);
   if (spoiled >= settings.maxAttempts) {
     await endJob(tx, {
       jobId: job.id,
@@ -96,14 +97,4 @@ async function decideJob(
     leaseId: lease.id,
     data: { reason, ...(detail ? { detail } : {}), backoff_seconds: backoffSeconds },
   });
-}
-
-const requeueReasons = endReasonCodes.filter((reason) => endReasonRow(reason).requeue);
-
-async function countSpoiledTries(tx: Tx, job: JobRow): Promise<number> {
-  const [row] = await tx
-    .select({ count: sql<number>`count(*)::int` })
-    .from(leases)
-    .where(and(eq(leases.jobId, job.id), inArray(leases.endReason, requeueReasons)));
-  return row?.count ?? 0;
 }

@@ -1,17 +1,14 @@
 import type { Db } from '@computefabric/db/client';
-import { leases } from '@computefabric/db/schema/leases';
-import { providers } from '@computefabric/db/schema/providers';
 import { newId } from '@computefabric/protocol/ids';
-import { openLeaseStates } from '@computefabric/protocol/lease-state';
 import { formatUsd } from '@computefabric/protocol/money';
-import { invariant } from '@computefabric/runtime/invariant';
-import { and, eq, inArray, sql } from 'drizzle-orm';
 import { notify } from '../background/signals.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { assignJob, lockJob } from '../jobs/job.store.ts';
 import type { Placement } from '../matching/match.ts';
 import { ratePerHourMicros, unitPriceMicros } from '../pricing/price.ts';
-import { fromNow, reserveGpus } from './lease.store.ts';
+import { lockOnlineProvider } from '../providers/provider.store.ts';
+import { reserveGpus } from './gpu.store.ts';
+import { insertOffer, sumOpenLeases } from './lease.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
 
 /** The view behind the proposal was old. */
@@ -31,29 +28,18 @@ export async function grantLease(
     await db.transaction(async (tx) => {
       const job = await lockJob(tx, placement.jobId);
       if (job?.state !== 'queued') throw new StalePlacement();
-      const [machine] = await tx
-        .select()
-        .from(providers)
-        .where(and(eq(providers.id, placement.providerId), eq(providers.state, 'online')))
-        .for('update');
+      const machine = await lockOnlineProvider(tx, placement.providerId);
       if (!machine || unitPriceMicros(job, machine) > job.maxPricePerHourMicros) throw new StalePlacement();
-      const [used] = await tx
-        .select({
-          cpuMilli: sql<number>`coalesce(sum(${leases.cpuMilli}), 0)::int`,
-          memoryMib: sql<number>`coalesce(sum(${leases.memoryMib}), 0)::int`,
-        })
-        .from(leases)
-        .where(and(eq(leases.providerId, machine.id), inArray(leases.state, openLeaseStates)));
-      invariant(used, 'a sum has a row');
+      const used = await sumOpenLeases(tx, machine.id);
       if (used.cpuMilli + job.cpuMilli > machine.cpuMilli) throw new StalePlacement();
       if (used.memoryMib + job.memoryMib > machine.memoryMib) throw new StalePlacement();
 
       const leaseId = newId('lease');
       const assigned = await assignJob(tx, job.id, leaseId);
       if (!assigned) throw new StalePlacement();
-      const [lease] = await tx
-        .insert(leases)
-        .values({
+      const lease = await insertOffer(
+        tx,
+        {
           id: leaseId,
           jobId: job.id,
           providerId: machine.id,
@@ -62,10 +48,9 @@ export async function grantLease(
           gpuIds: placement.gpuIds,
           cpuMilli: job.cpuMilli,
           memoryMib: job.memoryMib,
-          expiresAt: fromNow(settings.offerSeconds),
-        })
-        .returning();
-      invariant(lease, 'an inserted lease has a row');
+        },
+        settings.offerSeconds,
+      );
       if (!(await reserveGpus(tx, lease))) throw new StalePlacement();
       await appendJobEvent(tx, {
         jobId: job.id,

@@ -1,9 +1,9 @@
 import type { Db, Tx } from '@computefabric/db/client';
-import { gpus } from '@computefabric/db/schema/gpus';
 import { leases } from '@computefabric/db/schema/leases';
 import type { EndReason } from '@computefabric/protocol/end-reason';
-import type { LeaseId, ProviderId } from '@computefabric/protocol/ids';
-import { leaseMachine, type LeaseState } from '@computefabric/protocol/lease-state';
+import type { JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
+import { leaseMachine, type LeaseState, openLeaseStates } from '@computefabric/protocol/lease-state';
+import { invariant } from '@computefabric/runtime/invariant';
 import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
 
 /*
@@ -130,27 +130,50 @@ export async function desireStop(tx: Tx, leaseId: LeaseId): Promise<boolean> {
   return rows.length === 1;
 }
 
-/** Reserves exactly these GPUs for a lease; false (and the caller rolls back) when any of them is taken. */
-export async function reserveGpus(tx: Tx, lease: LeaseRow): Promise<boolean> {
-  if (lease.gpuIds.length === 0) return true;
-  const rows = await tx
-    .update(gpus)
-    .set({ leaseId: lease.id })
-    .where(
-      and(
-        inArray(gpus.id, lease.gpuIds),
-        eq(gpus.providerId, lease.providerId),
-        eq(gpus.present, true),
-        isNull(gpus.leaseId),
-      ),
-    )
-    .returning({ id: gpus.id });
-  return rows.length === lease.gpuIds.length;
+/** Writes an offer that dies unanswered after `offerSeconds`. */
+export async function insertOffer(
+  tx: Tx,
+  offer: Pick<
+    typeof leases.$inferInsert,
+    'id' | 'jobId' | 'providerId' | 'attempt' | 'pricePerHourMicros' | 'gpuIds' | 'cpuMilli' | 'memoryMib'
+  >,
+  offerSeconds: number,
+): Promise<LeaseRow> {
+  const [row] = await tx
+    .insert(leases)
+    .values({ ...offer, expiresAt: fromNow(offerSeconds) })
+    .returning();
+  invariant(row, 'an inserted lease has a row');
+  return row;
 }
 
-/** Gives back what a lease had reserved. */
-export async function freeGpus(tx: Tx, leaseId: LeaseId): Promise<void> {
-  await tx.update(gpus).set({ leaseId: null }).where(eq(gpus.leaseId, leaseId));
+/** What of a machine's cores and memory is given out. Exact only while the machine's row is locked. */
+export async function sumOpenLeases(
+  tx: Tx,
+  providerId: ProviderId,
+): Promise<{ cpuMilli: number; memoryMib: number }> {
+  const [used] = await tx
+    .select({
+      cpuMilli: sql<number>`coalesce(sum(${leases.cpuMilli}), 0)::int`,
+      memoryMib: sql<number>`coalesce(sum(${leases.memoryMib}), 0)::int`,
+    })
+    .from(leases)
+    .where(and(eq(leases.providerId, providerId), inArray(leases.state, openLeaseStates)));
+  invariant(used, 'a sum has a row');
+  return used;
+}
+
+/** Tries of a job that ended for one of these reasons. */
+export async function countTriesEndedBy(
+  tx: Tx,
+  jobId: JobId,
+  reasons: readonly EndReason[],
+): Promise<number> {
+  const [row] = await tx
+    .select({ count: sql<number>`count(*)::int` })
+    .from(leases)
+    .where(and(eq(leases.jobId, jobId), inArray(leases.endReason, reasons)));
+  return row?.count ?? 0;
 }
 
 /** A moment on the database's clock, some seconds from now. */

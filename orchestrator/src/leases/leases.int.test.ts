@@ -8,12 +8,12 @@ import { and, asc, eq, isNotNull } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadMachines, loadQueue } from '../matching/market.store.ts';
 import { match } from '../matching/match.ts';
-import { recordHeartbeat } from '../providers/record-heartbeat.ts';
+import { recordHeartbeat } from '../sessions/record-heartbeat.ts';
 import { marketFixture, testCards } from '../testing/market-fixture.ts';
 import { cancelJob } from './cancel-job.ts';
 import { expireLease } from './expire-leases.worker.ts';
 import { grantLease } from './grant-lease.ts';
-import { extendLeasesAfterRestart } from './recover-leases.ts';
+import { extendLeasesAfterRestart } from './lease-expiry.store.ts';
 import {
   acceptLease,
   exitLease,

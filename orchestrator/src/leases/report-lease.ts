@@ -8,14 +8,8 @@ import { finishJob, startJob } from '../jobs/job.store.ts';
 import { stale, withClaimedLease } from './claimed-lease.ts';
 import { endLease } from './end-lease.ts';
 import { judgeEnd } from './judge-end.ts';
-import {
-  activateLease,
-  freeGpus,
-  type LeaseClaim,
-  markExited,
-  markStarted,
-  releaseLease,
-} from './lease.store.ts';
+import { freeGpus } from './gpu.store.ts';
+import { activateLease, type LeaseClaim, markExited, markStarted, releaseLease } from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
 
 /*

@@ -1,9 +1,8 @@
 import type { Db } from '@computefabric/db/client';
-import { apiKeys } from '@computefabric/db/schema/api-keys';
 import { newBearer } from '@computefabric/protocol/api-key';
 import { type ApiKeyId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
 import { AppError } from '@computefabric/runtime/errors';
-import { and, eq, isNull, sql } from 'drizzle-orm';
+import { spendJoinToken } from './join-token.store.ts';
 import { insertProvider } from './provider.store.ts';
 
 interface Enrolment {
@@ -24,20 +23,7 @@ export async function enrollProvider(
   const providerId = newId('provider');
   const bearer = newBearer('provider', providerId.slice('prov_'.length));
   await db.transaction(async (tx) => {
-    const spent = await tx
-      .update(apiKeys)
-      .set({ usedAt: sql`now()` })
-      .where(
-        and(
-          eq(apiKeys.id, joinKeyId),
-          eq(apiKeys.kind, 'join'),
-          isNull(apiKeys.usedAt),
-          isNull(apiKeys.revokedAt),
-          sql`${apiKeys.expiresAt} > now()`,
-        ),
-      )
-      .returning({ id: apiKeys.id });
-    if (spent.length !== 1) throw new AppError('join-token/invalid');
+    if (!(await spendJoinToken(tx, joinKeyId))) throw new AppError('join-token/invalid');
     await insertProvider(tx, {
       id: providerId,
       ownerId,

@@ -17,6 +17,16 @@ export async function insertProvider(
   await tx.insert(providers).values(row);
 }
 
+/** Locks a machine that takes work, for as long as a grant checks and reserves its room. */
+export async function lockOnlineProvider(tx: Tx, providerId: ProviderId): Promise<ProviderRow | null> {
+  const [row] = await tx
+    .select()
+    .from(providers)
+    .where(and(eq(providers.id, providerId), eq(providers.state, 'online')))
+    .for('update');
+  return row ?? null;
+}
+
 /**
  * Opens the machine's next session with what it has now; null when it is suspended. Calls of the session
  * before are stale from here on.

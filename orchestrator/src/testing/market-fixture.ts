@@ -13,7 +13,7 @@ import type { LeaseClaim } from '../leases/lease.store.ts';
 import type { LeaseDeps } from '../leases/lease-deps.ts';
 import { loadMachines, loadQueue } from '../matching/market.store.ts';
 import { match } from '../matching/match.ts';
-import { openProviderSession } from '../providers/open-session.ts';
+import { openProviderSession } from '../sessions/open-session.ts';
 import { insertProvider } from '../providers/provider.store.ts';
 
 export const testInventory: Inventory = {

@@ -22,10 +22,10 @@ import {
   startLease,
 } from '../../leases/report-lease.ts';
 import { enrollProvider } from '../../providers/enroll-provider.ts';
-import { openProviderSession } from '../../providers/open-session.ts';
-import { pollOffers } from '../../providers/poll-offers.ts';
+import { openProviderSession } from '../../sessions/open-session.ts';
+import { pollOffers } from '../../sessions/poll-offers.ts';
 import { isCurrentSession, leaveMarket, touchSession } from '../../providers/provider.store.ts';
-import { recordHeartbeat } from '../../providers/record-heartbeat.ts';
+import { recordHeartbeat } from '../../sessions/record-heartbeat.ts';
 import { appendLogChunks } from '../../run-logs/append-log-chunks.ts';
 
 export interface ProviderRouteDeps extends LeaseDeps {

@@ -1,14 +1,11 @@
-import { gpus } from '@computefabric/db/schema/gpus';
-import { jobs } from '@computefabric/db/schema/jobs';
-import { leases } from '@computefabric/db/schema/leases';
+import type { Db } from '@computefabric/db/client';
 import type { ProviderId } from '@computefabric/protocol/ids';
 import { limits } from '@computefabric/protocol/limits';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { pause } from '@computefabric/runtime/wait';
-import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 import type { Signals } from '../background/signals.ts';
-import type { LeaseDeps } from '../leases/lease-deps.ts';
-import { hasUntoldStop } from './record-heartbeat.ts';
+import { hasUntoldStop } from '../leases/heartbeat.store.ts';
+import { findOpenOffers } from '../leases/offer.store.ts';
 
 export interface PollAnswer {
   offers: TaskSpec[];
@@ -20,7 +17,7 @@ export interface PollAnswer {
  * and after each signal, so neither a restart of ours nor a lost signal hides an offer for longer than a poll.
  */
 export async function pollOffers(
-  deps: Pick<LeaseDeps, 'db'> & { signals: Signals },
+  deps: { db: Db; signals: Signals },
   providerId: ProviderId,
   pollSeconds: number,
   clientGone: AbortSignal,
@@ -34,8 +31,8 @@ export async function pollOffers(
     });
     try {
       const answer = {
-        offers: await openOffers(deps, providerId),
-        nudge: await hasUntoldStop(deps, providerId),
+        offers: await openOffers(deps.db, providerId),
+        nudge: await hasUntoldStop(deps.db, providerId),
       };
       if (answer.offers.length > 0 || answer.nudge || over.aborted) return answer;
       await pause(pollSeconds * 1_000, AbortSignal.any([over, signalled.signal]));
@@ -45,27 +42,9 @@ export async function pollOffers(
   }
 }
 
-/** Offers that the machine may still accept, oldest first. */
-async function openOffers(deps: Pick<LeaseDeps, 'db'>, providerId: ProviderId): Promise<TaskSpec[]> {
-  const rows = await deps.db
-    .select({
-      lease: leases,
-      job: jobs,
-      secondsLeft: sql<number>`extract(epoch from ${leases.expiresAt} - now())::float8`,
-    })
-    .from(leases)
-    .innerJoin(jobs, eq(jobs.id, leases.jobId))
-    .where(
-      and(eq(leases.providerId, providerId), eq(leases.state, 'offered'), sql`${leases.expiresAt} > now()`),
-    )
-    .orderBy(asc(leases.fence));
-  const gpuIds = rows.flatMap(({ lease }) => lease.gpuIds);
-  const cards =
-    gpuIds.length === 0
-      ? []
-      : await deps.db.select({ id: gpus.id, uuid: gpus.uuid }).from(gpus).where(inArray(gpus.id, gpuIds));
-  const uuidOf = new Map(cards.map((card) => [card.id, card.uuid]));
-  return rows.map(({ lease, job, secondsLeft }) => ({
+async function openOffers(db: Db, providerId: ProviderId): Promise<TaskSpec[]> {
+  const offers = await findOpenOffers(db, providerId);
+  return offers.map(({ lease, job, gpuUuids, secondsLeft }) => ({
     lease_id: lease.id,
     fence: lease.fence,
     job_id: job.id,
@@ -75,7 +54,7 @@ async function openOffers(deps: Pick<LeaseDeps, 'db'>, providerId: ProviderId): 
     env: job.env,
     cpus: job.cpuMilli / 1_000,
     memory_mib: job.memoryMib,
-    gpu_uuids: lease.gpuIds.map((id) => uuidOf.get(id)).filter((uuid) => uuid !== undefined),
+    gpu_uuids: gpuUuids,
     time_limit_seconds: job.timeLimitSeconds,
     stop_grace_seconds: limits.stopGraceSeconds,
     price_per_hour_micros: lease.pricePerHourMicros.toString(),

@@ -1,0 +1,81 @@
+import type { Db } from '@computefabric/db/client';
+import { leases } from '@computefabric/db/schema/leases';
+import type { JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
+import type { DesiredState, LeaseState, TaskState } from '@computefabric/protocol/lease-state';
+import { and, eq, inArray, sql } from 'drizzle-orm';
+import { fromNow } from './lease.store.ts';
+
+export interface ReportedTask {
+  lease_id: LeaseId;
+  fence: number;
+  task_state: TaskState;
+  progress: { done_bytes: number; total_bytes: number | null } | null;
+}
+
+export interface RenewedLease {
+  jobId: JobId;
+  desired: DesiredState;
+  /** What the machine said of it the time before. */
+  previousTaskState: TaskState | null;
+}
+
+/**
+ * Keeps a lease alive for another term, if it is still this machine's and has not run out: one that has is
+ * not revived, even when nobody has noticed yet, because its job may be elsewhere already. Null then.
+ */
+export async function renewLease(
+  db: Db,
+  providerId: ProviderId,
+  task: ReportedTask,
+  ttlSeconds: number,
+): Promise<RenewedLease | null> {
+  const alive = and(
+    eq(leases.id, task.lease_id),
+    eq(leases.providerId, providerId),
+    eq(leases.fence, task.fence),
+    inArray(leases.state, ['active', 'releasing']),
+    sql`${leases.expiresAt} > now()`,
+  );
+  const [before] = await db.select({ taskState: leases.taskState }).from(leases).where(alive);
+  if (!before) return null;
+  const [row] = await db
+    .update(leases)
+    .set({
+      expiresAt: fromNow(ttlSeconds),
+      taskState: task.task_state,
+      progress: task.progress,
+      desiredSeenAt: sql`case when ${leases.desired} = 'stop' then coalesce(${leases.desiredSeenAt}, now()) end`,
+    })
+    .where(alive)
+    .returning({ jobId: leases.jobId, desired: leases.desired });
+  return row ? { ...row, previousTaskState: before.taskState } : null;
+}
+
+/** Whether some lease of the machine should stop and the machine has not been told. */
+export async function hasUntoldStop(db: Db, providerId: ProviderId): Promise<boolean> {
+  const rows = await db
+    .select({ id: leases.id })
+    .from(leases)
+    .where(
+      and(
+        eq(leases.providerId, providerId),
+        eq(leases.state, 'active'),
+        eq(leases.desired, 'stop'),
+        sql`${leases.desiredSeenAt} is null`,
+      ),
+    )
+    .limit(1);
+  return rows.length > 0;
+}
+
+/** The machine's leases in one of these states. */
+export async function findLeasesOf(
+  db: Db,
+  providerId: ProviderId,
+  states: LeaseState[],
+): Promise<{ id: LeaseId; jobId: JobId }[]> {
+  return await db
+    .select({ id: leases.id, jobId: leases.jobId })
+    .from(leases)
+    .where(and(eq(leases.providerId, providerId), inArray(leases.state, states)));
+}
