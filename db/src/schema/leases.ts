@@ -2,7 +2,17 @@ import { type EndReason, endReasonCodes } from '@computefabric/protocol/end-reas
 import type { GpuId, JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
 import { desiredStates, leaseStates, taskStates } from '@computefabric/protocol/lease-state';
 import { sql } from 'drizzle-orm';
-import { bigint, bigserial, check, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  bigserial,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
 import { micros, moment, oneOf } from '../columns.ts';
 import { jobs } from './jobs.ts';
 import { providers } from './providers.ts';

@@ -37,6 +37,9 @@ export const ledgerAccounts = pgTable(
     check('ledger_accounts_kind', oneOf(t.kind, accountKinds)),
     check('ledger_accounts_totals', sql`${t.creditsMicros} >= 0 and ${t.debitsMicros} >= 0`),
     // The rule that no code can forget: nobody spends what they do not have.
-    check('ledger_accounts_floor', sql`not (${oneOf(t.kind, floored)}) or ${t.creditsMicros} >= ${t.debitsMicros}`),
+    check(
+      'ledger_accounts_floor',
+      sql`not (${oneOf(t.kind, floored)}) or ${t.creditsMicros} >= ${t.debitsMicros}`,
+    ),
   ],
 );

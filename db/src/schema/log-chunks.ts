@@ -22,5 +22,8 @@ export const logChunks = pgTable(
     at: moment().notNull(),
     data: bytea().notNull(),
   },
-  (t) => [primaryKey({ columns: [t.leaseId, t.seq] }), check('log_chunks_stream', oneOf(t.stream, logStreams))],
+  (t) => [
+    primaryKey({ columns: [t.leaseId, t.seq] }),
+    check('log_chunks_stream', oneOf(t.stream, logStreams)),
+  ],
 );
