@@ -31,7 +31,7 @@ export async function ensurePackages({ step, signal }) {
  * @returns {Promise<{ ok: true, installed: boolean } | { ok: false, reason: string, tail: string }>}
  */
 async function install(step, signal) {
-  const total = Object.keys(readPackages(lockFile)).filter((path) => path.startsWith('node_modules/')).length;
+  const total = Object.values(readPackages(lockFile)).filter(isForThisMachine).length;
   let fetched = 0;
   step.detail('npm ci: reading package-lock.json');
   // When npm runs us, it tells where its own program is; that also works where `npm` is not on PATH.
@@ -88,9 +88,17 @@ function isInstalled() {
   }
 }
 
+/** Workspaces (links) are not fetched, nor are packages for other systems. @param {LockEntry} entry */
+function isForThisMachine({ version, link, os, cpu }) {
+  const fits = (/** @type {string[] | undefined} */ list, /** @type {string} */ mine) =>
+    list?.includes(mine) ?? true;
+  return version !== undefined && !link && fits(os, process.platform) && fits(cpu, process.arch);
+}
+
 /**
+ * @typedef {{ version?: string, optional?: boolean, peer?: boolean, link?: boolean, os?: string[], cpu?: string[] }} LockEntry
  * @param {string} path
- * @returns {Record<string, { version?: string, optional?: boolean, peer?: boolean }>}
+ * @returns {Record<string, LockEntry>}
  */
 function readPackages(path) {
   return JSON.parse(readFileSync(path, 'utf8')).packages;
