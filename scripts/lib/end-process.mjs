@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 
 /**
  * Ends a process and everything in its group. The process itself hears SIGTERM first and alone, so
@@ -13,10 +13,11 @@ import { execFileSync } from 'node:child_process';
 export async function endProcessGroup(pid, { graceSeconds }) {
   const gone = () => !groupAlive(pid);
   signalProcess(pid, 'SIGTERM');
-  await waitUntil(() => processIdentity(pid) === undefined, graceSeconds);
-  if (await waitUntil(gone, 2)) return 'ended';
-  signalProcess(-pid, 'SIGTERM');
-  if (await waitUntil(gone, 2)) return 'ended';
+  if (await waitUntil(() => processIdentity(pid) === undefined, graceSeconds)) {
+    if (await waitUntil(gone, 2)) return 'ended';
+    signalProcess(-pid, 'SIGTERM');
+    if (await waitUntil(gone, 2)) return 'ended';
+  }
   signalProcess(-pid, 'SIGKILL');
   await waitUntil(gone, 5);
   return 'killed';
@@ -37,7 +38,11 @@ export async function endProcess(pid, { graceSeconds }) {
   return 'killed';
 }
 
-/** @param {number} pid */
+/**
+ * True while any process of the group runs. One that has ended but was not collected by its parent
+ * (a zombie) does not count: init systems of containers may never collect it.
+ * @param {number} pid Of the group's leader.
+ */
 function groupAlive(pid) {
   try {
     process.kill(-pid, 0);
@@ -45,7 +50,11 @@ function groupAlive(pid) {
     // EPERM means that somebody is there whom we may not signal.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
-  return true;
+  if (!existsSync('/proc/self/stat')) return true;
+  return readdirSync('/proc').some((name) => {
+    const fields = /^\d+$/.test(name) ? statFields(name) : undefined;
+    return fields !== undefined && fields[2] === String(pid) && fields[0] !== 'Z';
+  });
 }
 
 /** SIGKILL for a whole group, without waiting. @param {number} pid Of its leader. */
@@ -70,20 +79,29 @@ function signalProcess(pid, signal) {
  */
 export function processIdentity(pid) {
   if (existsSync('/proc/self/stat')) {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // The name in brackets may hold spaces and brackets itself; fields count from the last one.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return fields[0] === 'Z' ? undefined : fields[19];
-    } catch {
-      return undefined; // No such process.
-    }
+    const fields = statFields(String(pid));
+    return fields === undefined || fields[0] === 'Z' ? undefined : fields[19];
   }
   try {
     const text = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
     return text === '' ? undefined : text;
   } catch {
     return undefined; // `ps` exits with 1 when there is no such process.
+  }
+}
+
+/**
+ * What Linux tells about a process, from its state on (state, parent, group, …); undefined when there
+ * is none.
+ * @param {string} pid
+ */
+function statFields(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name in brackets may hold spaces and brackets itself; fields count from the last one.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined; // It ended.
   }
 }
 
