@@ -1,12 +1,16 @@
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { chmod, lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { resolveDatabaseUrl } from '@computefabric/db/database-url';
 import { isProcessAlive } from '@computefabric/db/embedded/process-identity';
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from '@computefabric/db/embedded-postgres';
 import { dropTestTemplate } from '@computefabric/db/testing';
 import type { TestProject } from 'vitest/node';
 
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const HOME_PREFIX = 'computefabric-test-';
 
 interface TestServer {
@@ -48,15 +52,38 @@ async function open(): Promise<TestServer> {
   const home = await mkdtemp(join(tmpdir(), `${HOME_PREFIX}${process.pid}-`));
   // mkdtemp makes it 0700; root's server runs as another user and would go to /var/lib instead.
   await chmod(home, 0o755);
+  // On Ctrl-C vitest exits without its teardown.
+  const removeAtExit = () => removeInOtherProcess(home);
+  process.once('exit', removeAtExit);
   const { url } = await startEmbeddedPostgres({ home, fsync: false });
-  return { url, stop: async () => await remove(home) };
+  return {
+    url,
+    stop: async () => {
+      await remove(home);
+      process.off('exit', removeAtExit);
+    },
+  };
 }
 
-/** Servers of test runs that were killed: their homes carry the id of the run's process. */
+function removeInOtherProcess(home: string): void {
+  const program = join(root, 'db/src/cli.ts');
+  const options = { cwd: root, stdio: 'ignore', timeout: 30_000 } as const;
+  spawnSync(process.execPath, ['--import', 'tsx', program, 'remove', '--yes', '--home', home], options);
+  rmSync(home, { recursive: true, force: true });
+}
+
+/** Servers that killed test processes left behind: the homes carry the id of the process that made them. */
 async function removeLeftovers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = Number(new RegExp(`^${HOME_PREFIX}(\\d+)-`).exec(name)?.[1]);
-    if (Number.isSafeInteger(pid) && !isProcessAlive(pid)) await remove(join(tmpdir(), name));
+    if (!Number.isSafeInteger(pid) || isProcessAlive(pid)) continue;
+    const home = join(tmpdir(), name);
+    try {
+      // Anybody may have made a directory of this name in /tmp.
+      if ((await lstat(home)).uid === process.getuid?.()) await remove(home);
+    } catch {
+      // Another run is removing it at this moment; if not, the next run tries again.
+    }
   }
 }
 

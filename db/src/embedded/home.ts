@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { chown, mkdir, rename, rm } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { openDirectory, runnableBinaries, SHARED_DIRECTORY } from './binaries.ts';
 import type { Log } from './log.ts';
 import { unprivilegedUser } from './os-user.ts';
@@ -114,7 +114,12 @@ async function clusterAt(base: string, identity: OsIdentity | null, log: Log): P
 
 function baseDirectory(files: HomeFiles): string {
   if (!existsSync(files.movedTo)) return files.directory;
-  return readFileSync(files.movedTo, 'utf8').trim();
+  const base = readFileSync(files.movedTo, 'utf8').trim();
+  // We write and delete there as root, so it must be a place that we chose and nothing else.
+  if (dirname(base) !== SHARED_DIRECTORY || !/^[0-9a-f]{16}$/.test(basename(base))) {
+    throw new Error(`${files.movedTo} names ${base}, which is not a directory of the embedded database`);
+  }
+  return base;
 }
 
 /** A cluster always runs as its owner: root steps down to that user, anybody else must be that user. */

@@ -18,9 +18,12 @@ export const tsx: string = pathToFileURL(createRequire(import.meta.url).resolve(
 export const cli: string = fileURLToPath(new URL('../cli.ts', import.meta.url));
 export const isRoot: boolean = process.getuid?.() === 0;
 
-/** A new directory that everybody may enter; its server is stopped and it is removed after the test. */
+/**
+ * A new directory that everybody may enter; its server is stopped and it is removed after the test. When the
+ * test is killed, the next run's global setup knows the directory by its name and does the same.
+ */
 export async function newHome(): Promise<string> {
-  const home = await mkdtemp(join(tmpdir(), 'computefabric-home-'));
+  const home = await mkdtemp(join(tmpdir(), `computefabric-test-${process.pid}-`));
   chmodSync(home, 0o755);
   onTestFinished(async () => {
     await removeEmbeddedPostgres({ home });

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { chown, cp, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -43,6 +52,20 @@ describe.skipIf(!isRoot)('the embedded PostgreSQL and the users of the system', 
     expect(existsSync(join(aside ?? '', 'data-18', 'PG_VERSION'))).toBe(true);
     rmSync(aside ?? '', { recursive: true });
     expect(processesOf(dataDir).filter((line) => line.includes(' -D '))).toHaveLength(1);
+  });
+
+  it('follows the pointer of a home only to where it points itself', async () => {
+    const home = await newHome();
+    const precious = join(home, 'precious');
+    mkdirSync(precious);
+    mkdirSync(join(home, 'postgres'));
+    const pointer = join(home, 'postgres', 'moved-to');
+    writeFileSync(pointer, `${precious}\n`);
+    await expect(removeEmbeddedPostgres({ home })).rejects.toThrow(
+      'is not a directory of the embedded database',
+    );
+    expect(existsSync(precious)).toBe(true);
+    rmSync(pointer);
   });
 
   it('runs from a bundle in a checkout that its database user cannot enter', async () => {
