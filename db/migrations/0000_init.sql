@@ -49,7 +49,7 @@ CREATE TABLE "idempotency_keys" (
 	"status" integer NOT NULL,
 	"reply" jsonb NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "idempotency_keys_user_id_key_pk" PRIMARY KEY("user_id","key")
+	CONSTRAINT "idempotency_keys_key_user_id_pk" PRIMARY KEY("key","user_id")
 );
 --> statement-breakpoint
 CREATE TABLE "job_events" (
@@ -93,7 +93,6 @@ CREATE TABLE "jobs" (
 	"not_before" timestamp (3) with time zone,
 	"started_at" timestamp (3) with time zone,
 	"finished_at" timestamp (3) with time zone,
-	CONSTRAINT "jobs_user_name" UNIQUE("user_id","name"),
 	CONSTRAINT "jobs_state" CHECK ("jobs"."state" in ('queued', 'preparing', 'running', 'finishing', 'succeeded', 'failed', 'cancelled', 'expired')),
 	CONSTRAINT "jobs_hold" CHECK ("jobs"."hold_micros" >= 0 and "jobs"."max_price_per_hour_micros" >= 0),
 	CONSTRAINT "jobs_end" CHECK (("jobs"."finished_at" is null) = ("jobs"."end_reason" is null))
@@ -143,7 +142,6 @@ CREATE TABLE "ledger_accounts" (
 	"credits_micros" bigint DEFAULT 0 NOT NULL,
 	"debits_micros" bigint DEFAULT 0 NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "ledger_accounts_owner" UNIQUE NULLS NOT DISTINCT("kind","owner_id"),
 	CONSTRAINT "ledger_accounts_kind" CHECK ("ledger_accounts"."kind" in ('renter_available', 'renter_held', 'provider_payable', 'platform_fees', 'promotions')),
 	CONSTRAINT "ledger_accounts_totals" CHECK ("ledger_accounts"."credits_micros" >= 0 and "ledger_accounts"."debits_micros" >= 0),
 	CONSTRAINT "ledger_accounts_floor" CHECK (not ("ledger_accounts"."kind" in ('renter_available', 'renter_held', 'provider_payable', 'platform_fees')) or "ledger_accounts"."credits_micros" >= "ledger_accounts"."debits_micros")
@@ -255,6 +253,7 @@ ALTER TABLE "providers" ADD CONSTRAINT "providers_owner_id_users_id_fk" FOREIGN 
 CREATE INDEX "api_keys_user" ON "api_keys" USING btree ("user_id","id");--> statement-breakpoint
 CREATE INDEX "artifacts_job" ON "artifacts" USING btree ("job_id");--> statement-breakpoint
 CREATE INDEX "gpus_lease" ON "gpus" USING btree ("lease_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "jobs_user_name" ON "jobs" USING btree ("user_id","name");--> statement-breakpoint
 CREATE INDEX "jobs_queue" ON "jobs" USING btree ("queued_at","id") WHERE "jobs"."state" = 'queued';--> statement-breakpoint
 CREATE INDEX "jobs_user" ON "jobs" USING btree ("user_id","id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "jobs_unfinished" ON "jobs" USING btree ("state") WHERE "jobs"."finished_at" is null;--> statement-breakpoint
@@ -263,6 +262,8 @@ CREATE UNIQUE INDEX "leases_job_attempt" ON "leases" USING btree ("job_id","atte
 CREATE INDEX "leases_open_by_provider" ON "leases" USING btree ("provider_id") WHERE "leases"."state" in ('offered', 'active', 'releasing');--> statement-breakpoint
 CREATE INDEX "leases_expiry" ON "leases" USING btree ("expires_at") WHERE "leases"."state" in ('offered', 'active', 'releasing');--> statement-breakpoint
 CREATE INDEX "leases_provider" ON "leases" USING btree ("provider_id","id");--> statement-breakpoint
+CREATE UNIQUE INDEX "ledger_accounts_owned" ON "ledger_accounts" USING btree ("kind","owner_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "ledger_accounts_of_market" ON "ledger_accounts" USING btree ("kind") WHERE "ledger_accounts"."owner_id" is null;--> statement-breakpoint
 CREATE INDEX "ledger_transfers_debit" ON "ledger_transfers" USING btree ("debit_account_id");--> statement-breakpoint
 CREATE INDEX "ledger_transfers_credit" ON "ledger_transfers" USING btree ("credit_account_id");--> statement-breakpoint
 CREATE INDEX "ledger_transfers_job" ON "ledger_transfers" USING btree ("job_id");--> statement-breakpoint

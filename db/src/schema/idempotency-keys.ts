@@ -18,5 +18,5 @@ export const idempotencyKeys = pgTable(
     reply: jsonb().$type<unknown>().notNull(),
     createdAt: moment().notNull().defaultNow(),
   },
-  (t) => [primaryKey({ columns: [t.userId, t.key] })],
+  (t) => [primaryKey({ columns: [t.key, t.userId] })],
 );

@@ -2,7 +2,7 @@ import { type EndReason, endReasonCodes } from '@computefabric/protocol/end-reas
 import type { JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
 import { jobStates } from '@computefabric/protocol/job-state';
 import { sql } from 'drizzle-orm';
-import { check, index, integer, jsonb, pgTable, text, unique } from 'drizzle-orm/pg-core';
+import { check, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import { micros, moment, oneOf } from '../columns.ts';
 import { users } from './users.ts';
 
@@ -54,7 +54,7 @@ export const jobs = pgTable(
     check('jobs_state', oneOf(t.state, jobStates)),
     check('jobs_hold', sql`${t.holdMicros} >= 0 and ${t.maxPricePerHourMicros} >= 0`),
     check('jobs_end', sql`(${t.finishedAt} is null) = (${t.endReason} is null)`),
-    unique('jobs_user_name').on(t.userId, t.name),
+    uniqueIndex('jobs_user_name').on(t.userId, t.name),
     index('jobs_queue').on(t.queuedAt, t.id).where(sql`${t.state} = 'queued'`),
     index('jobs_user').on(t.userId, t.id.desc()),
     index('jobs_unfinished').on(t.state).where(sql`${t.finishedAt} is null`),

@@ -1,6 +1,6 @@
 import type { AccountId, UserId } from '@computefabric/protocol/ids';
 import { sql } from 'drizzle-orm';
-import { check, pgTable, text, unique } from 'drizzle-orm/pg-core';
+import { check, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import { micros, moment, oneOf } from '../columns.ts';
 import { users } from './users.ts';
 
@@ -33,7 +33,9 @@ export const ledgerAccounts = pgTable(
     createdAt: moment().notNull().defaultNow(),
   },
   (t) => [
-    unique('ledger_accounts_owner').on(t.kind, t.ownerId).nullsNotDistinct(),
+    // Two indexes, because one that takes nulls as equal is taken for a change by every schema push.
+    uniqueIndex('ledger_accounts_owned').on(t.kind, t.ownerId),
+    uniqueIndex('ledger_accounts_of_market').on(t.kind).where(sql`${t.ownerId} is null`),
     check('ledger_accounts_kind', oneOf(t.kind, accountKinds)),
     check('ledger_accounts_totals', sql`${t.creditsMicros} >= 0 and ${t.debitsMicros} >= 0`),
     // The rule that no code can forget: nobody spends what they do not have.
