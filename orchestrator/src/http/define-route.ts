@@ -4,7 +4,7 @@ import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import type { Authenticators, Callers } from './callers.ts';
 import { parsePart } from './parse-part.ts';
-import { readJson } from './read-json.ts';
+import { discardRest, readJson } from './read-json.ts';
 
 /** What a handler gets: everything parsed by the route's contract. Parts that the contract lacks are undefined. */
 export interface RouteInput<
@@ -30,6 +30,7 @@ export interface RouteInput<
 }
 
 /** What a handler returns: the reply before encoding, or nothing where the contract has no JSON reply. */
+// biome-ignore lint/suspicious/noConfusingVoidType: an async handler without a return has type Promise<void>.
 type ReplyOf<Reply extends z.ZodType> = Reply extends z.ZodUndefined ? void : z.input<Reply>;
 
 export interface RouteContext {
@@ -63,10 +64,10 @@ export function route<
   return {
     contract,
     async answer(context, request, response) {
-      const authenticate: Authenticators[For] = context.authenticators[contract.audience];
-      const caller = await authenticate(request);
       const gone = new AbortController();
       response.once('close', () => gone.abort());
+      const authenticate: Authenticators[For] = context.authenticators[contract.audience];
+      const caller = await authenticate(request);
       const reply = await handler({
         params: parsePart(contract.params, 'path', request.params),
         query: parsePart(contract.query, 'query', request.query),
@@ -79,9 +80,8 @@ export function route<
         signal: gone.signal,
       });
       if (contract.stream) return;
-      // The rest of a body that nobody read would have to be read before the next request: end here instead.
-      if (!request.complete) response.set('connection', 'close');
       response.status(contract.status);
+      discardRest(request);
       if (!contract.reply) response.end();
       else response.json(context.checkReplies ? contract.reply.parse(reply) : reply);
     },

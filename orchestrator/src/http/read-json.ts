@@ -33,6 +33,9 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   return value;
 }
 
+/** Longest time in which a body that is held in memory must arrive, ms. */
+const bodyMs = 30_000;
+
 /**
  * A body's bytes, at most `maxBytes`.
  *
@@ -44,14 +47,34 @@ export async function readBytes(request: IncomingMessage, maxBytes: number): Pro
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   const parts: Buffer[] = [];
   let total = 0;
-  // Leaving this loop early must not destroy the socket: the refusal still has to be sent over it.
-  for await (const part of request.iterator({ destroyOnReturn: false })) {
-    const bytes = part as Buffer; // no encoding was set on the request, so it yields buffers
-    total += bytes.byteLength;
-    if (total > maxBytes) throw tooLarge();
-    parts.push(bytes);
+  // A body that trickles in holds a connection and memory: cut it off. There is nobody patient to answer.
+  const late = setTimeout(() => request.destroy(), bodyMs);
+  try {
+    // Leaving this loop early must not destroy the socket: the refusal still has to be sent over it.
+    for await (const part of request.iterator({ destroyOnReturn: false })) {
+      const bytes = part as Buffer; // no encoding was set on the request, so it yields buffers
+      total += bytes.byteLength;
+      if (total > maxBytes) throw tooLarge();
+      parts.push(bytes);
+    }
+  } finally {
+    clearTimeout(late);
   }
   return Buffer.concat(parts, total);
+}
+
+/** How long a client may go on sending a body that nobody wants, ms. */
+const discardMs = 10_000;
+
+/**
+ * Throws away what is left of a body. Closing at once would be shorter, but resets the connection of a client
+ * that is still sending, before it has read the refusal.
+ */
+export function discardRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  request.resume();
+  const late = setTimeout(() => request.destroy(), discardMs);
+  request.once('close', () => clearTimeout(late));
 }
 
 function parse(bytes: Buffer): unknown {

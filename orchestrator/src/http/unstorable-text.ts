@@ -1,7 +1,6 @@
 import { limits } from '@computefabric/protocol/limits';
 
 /** NUL, or half of a surrogate pair: PostgreSQL keeps neither in text nor in jsonb. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what we look for.
 const unstorable = /\u0000|\p{Surrogate}/u;
 
 /**

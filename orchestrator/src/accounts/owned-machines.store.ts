@@ -1,0 +1,69 @@
+import type { Db } from '@computefabric/db/client';
+import { gpus } from '@computefabric/db/schema/gpus';
+import { jobs } from '@computefabric/db/schema/jobs';
+import { leases } from '@computefabric/db/schema/leases';
+import { providers } from '@computefabric/db/schema/providers';
+import type { ProviderId, UserId } from '@computefabric/protocol/ids';
+import type { Machine } from '@computefabric/protocol/user-api/machines';
+import { and, asc, eq, inArray, sql } from 'drizzle-orm';
+
+/** Machines that one person may list. */
+const most = 1_000;
+
+/** A user's machines, oldest first, with what they work on and what they have earned; or only the named one. */
+export async function listMachinesOf(db: Db, ownerId: UserId, only?: ProviderId): Promise<Machine[]> {
+  const rows = await db
+    .select()
+    .from(providers)
+    .where(and(eq(providers.ownerId, ownerId), only === undefined ? undefined : eq(providers.id, only)))
+    .orderBy(asc(providers.id))
+    .limit(most);
+  const ids = rows.map((row) => row.id);
+  if (ids.length === 0) return [];
+  const gpuRows = await db
+    .select({ gpu: gpus, jobId: leases.jobId })
+    .from(gpus)
+    .leftJoin(leases, eq(leases.id, gpus.leaseId))
+    .where(and(inArray(gpus.providerId, ids), eq(gpus.present, true)))
+    .orderBy(asc(gpus.index));
+  const running = await db
+    .select({ providerId: leases.providerId, jobId: jobs.id, image: jobs.image, startedAt: leases.startedAt })
+    .from(leases)
+    .innerJoin(jobs, eq(jobs.id, leases.jobId))
+    .where(and(inArray(leases.providerId, ids), inArray(leases.state, ['active', 'releasing'])))
+    .orderBy(asc(leases.id));
+  const earnings = await db
+    .select({ providerId: leases.providerId, micros: sql<string>`sum(${leases.earnedMicros})::text` })
+    .from(leases)
+    .where(inArray(leases.providerId, ids))
+    .groupBy(leases.providerId);
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    state: row.state,
+    agent_version: row.agentVersion,
+    last_seen_at: row.lastSeenAt?.toISOString() ?? null,
+    cpus: row.cpuMilli / 1_000,
+    memory_mib: row.memoryMib,
+    gpus: gpuRows
+      .filter(({ gpu }) => gpu.providerId === row.id)
+      .map(({ gpu, jobId }) => ({
+        id: gpu.id,
+        name: gpu.name,
+        memory_mib: gpu.memoryMib,
+        simulated: gpu.simulated,
+        job_id: jobId,
+      })),
+    price_per_gpu_hour_micros: String(row.pricePerGpuHourMicros),
+    price_per_cpu_hour_micros: String(row.pricePerCpuHourMicros),
+    running: running
+      .filter((lease) => lease.providerId === row.id)
+      .map(({ jobId, image, startedAt }) => ({
+        job_id: jobId,
+        image,
+        started_at: startedAt?.toISOString() ?? null,
+      })),
+    earned_micros: earnings.find((earning) => earning.providerId === row.id)?.micros ?? '0',
+    created_at: row.createdAt.toISOString(),
+  }));
+}

@@ -1,0 +1,114 @@
+import type { Server } from 'node:http';
+import { join } from 'node:path';
+import { createDb, type Db } from '@computefabric/db/client';
+import type { Lifecycle } from '@computefabric/runtime/lifecycle';
+import type { Logger } from '@computefabric/runtime/log';
+import { bootstrapOperator } from './accounts/bootstrap-operator.ts';
+import { openDiskBlobStore } from './artifacts/disk-blob-store.ts';
+import { startSignals } from './background/signals.ts';
+import { startSettleWorker } from './billing/settle-job.worker.ts';
+import type { Config } from './config.ts';
+import { createApp } from './http/app.ts';
+import { registerMarketMetrics } from './http/market-metrics.ts';
+import { createMetrics } from './http/metrics.ts';
+import { authJoin } from './http/middleware/auth-join.ts';
+import { authProvider } from './http/middleware/auth-provider.ts';
+import { authUser } from './http/middleware/auth-user.ts';
+import { closeServer, listenOn } from './http/server.ts';
+import { startExpiryWorker } from './leases/expire-leases.worker.ts';
+import type { LeaseDeps } from './leases/lease-deps.ts';
+import { startMatchWorker } from './leases/match-jobs.worker.ts';
+import { extendLeasesAfterRestart } from './leases/lease-expiry.store.ts';
+import { metaRoutes } from './routes/meta/routes.ts';
+import { providerRoutes } from './routes/provider/routes.ts';
+import { userRoutes } from './routes/user/routes.ts';
+import { ReaderSlots } from './run-logs/reader-slots.ts';
+
+/** Connections of the pool: enough for the workers and many short requests, few enough for any server. */
+const poolSize = 20;
+
+/**
+ * Builds every object of the program once, in order, and starts it on a database whose schema is the newest.
+ * What is started is added to `lifecycle`, which closes it in the reverse order: first the door, then the
+ * workers, the database last.
+ *
+ * @throws PortTakenError, or whatever kept a part from starting; close the lifecycle then too.
+ */
+export async function compose(
+  config: Config,
+  databaseUrl: string,
+  lifecycle: Lifecycle,
+  log: Logger,
+): Promise<{ db: Db; server: Server }> {
+  const { db, close } = createDb(databaseUrl, {
+    poolSize,
+    applicationName: 'computefabric-orchestrator',
+    onConnectionError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
+  });
+  lifecycle.add('database', close);
+  const signals = await startSignals(databaseUrl, log);
+  lifecycle.add('signals', () => signals.close());
+  const blobs = await openDiskBlobStore(join(config.home, 'blobs'));
+
+  const { playMoney, playMoneyGrantMicros, defaultMaxPricePerHourMicros } = config.money;
+  if (config.operatorToken) {
+    const playMoneyMicros = playMoney ? playMoneyGrantMicros : null;
+    await bootstrapOperator(db, { token: config.operatorToken, playMoneyMicros });
+  }
+
+  const metrics = createMetrics();
+  registerMarketMetrics(metrics, db);
+  const countStaleCall = metrics.counter(
+    'computefabric_stale_calls_total',
+    'Calls of agents about a lease or session that is no longer theirs.',
+    ['call'],
+  );
+  const leaseDeps: LeaseDeps = {
+    db,
+    log,
+    settings: config.leases,
+    onStaleCall: (call) => countStaleCall({ call }),
+  };
+
+  // Nobody could renew a lease while no orchestrator ran: give the machines time before judging them.
+  const extended = await extendLeasesAfterRestart(db, config.leases.leaseTtlSeconds);
+  if (extended > 0) log.info({ leases: extended }, 'open leases were extended after the restart');
+  const workers = {
+    'match worker': startMatchWorker({ ...leaseDeps, signals }),
+    'expiry worker': startExpiryWorker({ ...leaseDeps, signals }),
+    'settle worker': startSettleWorker({ db, log, signals }),
+  };
+  for (const [name, worker] of Object.entries(workers)) lifecycle.add(name, () => worker.close());
+
+  const readiness = { migrated: true, listening: false };
+  const app = createApp({
+    log,
+    metrics,
+    context: {
+      authenticators: {
+        user: authUser(db),
+        provider: authProvider(db),
+        join: authJoin(db),
+        public: async () => undefined,
+      },
+      checkReplies: config.checkReplies,
+    },
+    meta: metaRoutes({ db, metrics, readiness }),
+    routes: [
+      ...userRoutes({
+        db,
+        signals,
+        blobs,
+        settings: config.leases,
+        view: { playMoney, dashboardUrl: config.dashboardUrl },
+        readerSlots: new ReaderSlots(),
+        defaultMaxPricePerHourMicros,
+      }),
+      ...providerRoutes({ ...leaseDeps, signals, blobs }),
+    ],
+  });
+  const server = await listenOn(app, config.http.host, config.http.port);
+  lifecycle.add('http server', () => closeServer(server));
+  readiness.listening = true;
+  return { db, server };
+}

@@ -1,0 +1,126 @@
+import { dirname, join, resolve } from 'node:path';
+import { findMigrationsFolder } from '@computefabric/db/migrate';
+import { parseBearer } from '@computefabric/protocol/api-key';
+import { parseUsd } from '@computefabric/protocol/money';
+import { logLevelSetting, parseSettings, portSetting, secondsSetting } from '@computefabric/runtime/config';
+import { Secret, secretSetting } from '@computefabric/runtime/secret';
+import { z } from 'zod';
+
+const usdSetting = z.string().transform((text, context) => {
+  const micros = parseUsd(text);
+  if (micros !== null) return micros;
+  context.addIssue({ code: 'custom', message: 'must be an amount in USD such as 1.00' });
+  return z.NEVER;
+});
+
+const urlSetting = z
+  .url({ protocol: /^https?$/, message: 'must be an http or https address' })
+  .transform((url) => url.replace(/\/+$/, ''));
+
+/** Every setting of the orchestrator; .env.example documents them for people. */
+export const settings = z
+  .object({
+    /** Address and port of the API. Loopback by default: put TLS in front before opening it to others. */
+    ORCHESTRATOR_HOST: z.string().default('127.0.0.1'),
+    ORCHESTRATOR_PORT: portSetting.default(4_000),
+    /** Any PostgreSQL 15 or newer; without it the embedded one below COMPUTEFABRIC_HOME is started. */
+    DATABASE_URL: z
+      .string()
+      .transform((url) => new Secret(url))
+      .optional(),
+    /** Where this market keeps its state: the embedded database and result files. */
+    COMPUTEFABRIC_HOME: z.string().optional(),
+    /** API key (`cf_…`) of the local operator, who is made when the program starts with it. */
+    COMPUTEFABRIC_OPERATOR_TOKEN: secretSetting
+      .refine(
+        (token) => parseBearer(token.reveal())?.kind === 'user',
+        'must be an API key of the form cf_…_…',
+      )
+      .optional(),
+    /** Where people find the dashboard; named in answers about jobs. */
+    DASHBOARD_URL: urlSetting.optional(),
+    /** A machine that is silent for this long loses its jobs. */
+    LEASE_TTL_SECONDS: secondsSetting.default(30),
+    /** A machine must answer an offer within this time. */
+    LEASE_OFFER_SECONDS: secondsSetting.default(15),
+    /** How often machines say that they live; a third of the lease time unless given. */
+    HEARTBEAT_SECONDS: secondsSetting.optional(),
+    /** Tries that machines may spoil before a job is given up. */
+    MAX_ATTEMPTS: z.coerce.number().int().min(1).max(1_000).default(10),
+    /** The market's part of each bill, ten-thousandths: 500 is 5 %. */
+    PLATFORM_FEE_BPS: z.coerce.number().int().min(0).max(10_000).default(0),
+    /** Price limit, USD per GPU-hour or core-hour, of jobs that name none. */
+    DEFAULT_MAX_PRICE_PER_HOUR_USD: usdSetting.prefault('1.00'),
+    /** Play money of the local operator, USD, where no payment provider is configured; 0 gives none. */
+    PLAY_MONEY_GRANT_USD: usdSetting.prefault('100'),
+    /** Key of the payment provider. Without it all money is play money. */
+    STRIPE_SECRET_KEY: secretSetting.optional(),
+    LOG_LEVEL: logLevelSetting.default('info'),
+    /** `production` leaves out the check of our own replies against their contracts. */
+    NODE_ENV: z.string().optional(),
+  })
+  .superRefine((values, context) => {
+    const heartbeat = values.HEARTBEAT_SECONDS;
+    if (heartbeat !== undefined && heartbeat > values.LEASE_TTL_SECONDS / 2) {
+      context.addIssue({
+        code: 'custom',
+        path: ['HEARTBEAT_SECONDS'],
+        message: 'must be at most half of LEASE_TTL_SECONDS, or one lost message costs a job its machine',
+      });
+    }
+  });
+
+/** Settings by area, with units in their names. */
+export interface Config {
+  http: { host: string; port: number };
+  /** Null: the embedded server below `home`. */
+  databaseUrl: Secret | null;
+  home: string;
+  operatorToken: Secret | null;
+  dashboardUrl: string | null;
+  leases: {
+    leaseTtlSeconds: number;
+    offerSeconds: number;
+    heartbeatSeconds: number;
+    maxAttempts: number;
+    platformFeeBps: number;
+  };
+  money: { playMoney: boolean; playMoneyGrantMicros: bigint; defaultMaxPricePerHourMicros: bigint };
+  logLevel: z.output<typeof logLevelSetting>;
+  checkReplies: boolean;
+}
+
+/**
+ * Reads the settings out of an environment. Pure: the same environment gives the same settings.
+ *
+ * @throws ConfigError naming every wrong setting at once.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const values = parseSettings(settings, env);
+  return {
+    http: { host: values.ORCHESTRATOR_HOST, port: values.ORCHESTRATOR_PORT },
+    databaseUrl: values.DATABASE_URL ?? null,
+    home: resolve(values.COMPUTEFABRIC_HOME ?? defaultHome()),
+    operatorToken: values.COMPUTEFABRIC_OPERATOR_TOKEN ?? null,
+    dashboardUrl: values.DASHBOARD_URL ?? null,
+    leases: {
+      leaseTtlSeconds: values.LEASE_TTL_SECONDS,
+      offerSeconds: values.LEASE_OFFER_SECONDS,
+      heartbeatSeconds: values.HEARTBEAT_SECONDS ?? values.LEASE_TTL_SECONDS / 3,
+      maxAttempts: values.MAX_ATTEMPTS,
+      platformFeeBps: values.PLATFORM_FEE_BPS,
+    },
+    money: {
+      playMoney: values.STRIPE_SECRET_KEY === undefined,
+      playMoneyGrantMicros: values.PLAY_MONEY_GRANT_USD,
+      defaultMaxPricePerHourMicros: values.DEFAULT_MAX_PRICE_PER_HOUR_USD,
+    },
+    logLevel: values.LOG_LEVEL,
+    checkReplies: values.NODE_ENV !== 'production',
+  };
+}
+
+/** `.computefabric` at the root of the checkout, where the database's own commands look too. */
+function defaultHome(): string {
+  return join(dirname(dirname(findMigrationsFolder())), '.computefabric');
+}

@@ -1,0 +1,163 @@
+import type { Db, Tx } from '@computefabric/db/client';
+import { gpus } from '@computefabric/db/schema/gpus';
+import { jobEvents } from '@computefabric/db/schema/job-events';
+import { jobs } from '@computefabric/db/schema/jobs';
+import { leases } from '@computefabric/db/schema/leases';
+import { payments } from '@computefabric/db/schema/payments';
+import { providers } from '@computefabric/db/schema/providers';
+import { type JobId, jobId, type UserId } from '@computefabric/protocol/ids';
+import type { JobState } from '@computefabric/protocol/job-state';
+import type { PaymentState } from '@computefabric/protocol/payment-state';
+import { and, asc, count, desc, eq, gt, gte, ilike, inArray, like, lt, or, sql } from 'drizzle-orm';
+import type { JobRow } from './job.store.ts';
+
+/*
+ * What readers ask about jobs. Everything that a person may ask for names its owner in the query itself: a
+ * job of somebody else is not there.
+ */
+
+/** Shortest beginning of an id that stands for the whole, `job_` included. */
+const idPrefixChars = 8;
+
+/**
+ * A user's job by its id, its name, or the beginning of its id. `ambiguous`: more than one begins so.
+ */
+export async function findJobOf(db: Db, userId: UserId, ref: string): Promise<JobRow | 'ambiguous' | null> {
+  const mine = eq(jobs.userId, userId);
+  const isId = jobId.safeParse(ref).success;
+  const [exact] = await db
+    .select()
+    .from(jobs)
+    .where(and(mine, isId ? sql`${jobs.id} = ${ref}` : eq(jobs.name, ref)));
+  if (exact) return exact;
+  if (isId || ref.length < idPrefixChars || !/^job_[0-9a-z]*$/.test(ref)) return null;
+  const found = await db
+    .select()
+    .from(jobs)
+    .where(and(mine, like(jobs.id, `${escapeLike(ref)}%`)))
+    .limit(2);
+  return found.length > 1 ? 'ambiguous' : (found[0] ?? null);
+}
+
+/** A user's job by its id. */
+export async function jobOf(db: Db | Tx, userId: UserId, id: JobId): Promise<JobRow | null> {
+  const [row] = await db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.id, id), eq(jobs.userId, userId)));
+  return row ?? null;
+}
+
+export interface JobFilter {
+  limit: number;
+  before: JobId | undefined;
+  states: readonly JobState[] | undefined;
+  /** Part of a name, an id or an image. */
+  text: string | undefined;
+  since: Date | undefined;
+}
+
+/** A user's jobs, newest first. */
+export async function listJobsOf(db: Db, userId: UserId, filter: JobFilter): Promise<JobRow[]> {
+  const pattern = filter.text === undefined ? undefined : `%${escapeLike(filter.text)}%`;
+  return await db
+    .select()
+    .from(jobs)
+    .where(
+      and(
+        eq(jobs.userId, userId),
+        filter.before === undefined ? undefined : lt(jobs.id, filter.before),
+        filter.states === undefined ? undefined : inArray(jobs.state, [...filter.states]),
+        filter.since === undefined ? undefined : gte(jobs.createdAt, filter.since),
+        pattern === undefined
+          ? undefined
+          : or(ilike(jobs.name, pattern), ilike(jobs.image, pattern), like(jobs.id, pattern)),
+      ),
+    )
+    .orderBy(desc(jobs.id))
+    .limit(filter.limit);
+}
+
+export type LeaseOfJob = Awaited<ReturnType<typeof listLeasesOf>>[number];
+
+/** The tries of these jobs, oldest first, each with its machine's name. */
+export async function listLeasesOf(db: Db | Tx, jobIds: readonly JobId[]) {
+  if (jobIds.length === 0) return [];
+  return await db
+    .select({ lease: leases, providerName: providers.name })
+    .from(leases)
+    .innerJoin(providers, eq(providers.id, leases.providerId))
+    .where(inArray(leases.jobId, [...jobIds]))
+    .orderBy(asc(leases.jobId), asc(leases.attempt));
+}
+
+/** The GPUs that these tries had. */
+export async function listGpusOf(db: Db | Tx, rows: readonly LeaseOfJob[]) {
+  const ids = [...new Set(rows.flatMap((row) => row.lease.gpuIds))];
+  if (ids.length === 0) return [];
+  return await db
+    .select({ id: gpus.id, name: gpus.name, simulated: gpus.simulated })
+    .from(gpus)
+    .where(inArray(gpus.id, ids));
+}
+
+/** State of each job's payment. */
+export async function paymentStatesOf(
+  db: Db | Tx,
+  jobIds: readonly JobId[],
+): Promise<ReadonlyMap<JobId, PaymentState>> {
+  if (jobIds.length === 0) return new Map();
+  const rows = await db
+    .select({ jobId: payments.jobId, state: payments.state })
+    .from(payments)
+    .where(inArray(payments.jobId, [...jobIds]));
+  return new Map(rows.map((row) => [row.jobId, row.state]));
+}
+
+/** Place of a queued job among all that wait, from 1. */
+export async function queuePosition(db: Db | Tx, job: Pick<JobRow, 'id'>): Promise<number> {
+  // Compared inside the database: the row's own moment has been rounded on its way through JavaScript.
+  const own = db.select({ queuedAt: jobs.queuedAt, id: jobs.id }).from(jobs).where(eq(jobs.id, job.id));
+  const [row] = await db
+    .select({ ahead: count() })
+    .from(jobs)
+    .where(and(eq(jobs.state, 'queued'), sql`(${jobs.queuedAt}, ${jobs.id}) < (${own})`));
+  return (row?.ahead ?? 0) + 1;
+}
+
+/** How many jobs wait. */
+export async function queueLength(db: Db | Tx): Promise<number> {
+  const [row] = await db.select({ waiting: count() }).from(jobs).where(eq(jobs.state, 'queued'));
+  return row?.waiting ?? 0;
+}
+
+export type JobEventRow = typeof jobEvents.$inferSelect;
+
+/** A job's events after number `after`, oldest first. */
+export async function listEventsOf(db: Db, id: JobId, after: number, limit: number): Promise<JobEventRow[]> {
+  return await db
+    .select()
+    .from(jobEvents)
+    .where(and(eq(jobEvents.jobId, id), gt(jobEvents.seq, after)))
+    .orderBy(asc(jobEvents.seq))
+    .limit(limit);
+}
+
+/** Whether the user's name is free for a new job, asked by inserting it: false when it is taken. */
+export async function insertJob(tx: Tx, row: typeof jobs.$inferInsert): Promise<JobRow | null> {
+  const [inserted] = await tx
+    .insert(jobs)
+    .values(row)
+    .onConflictDoNothing({ target: [jobs.userId, jobs.name] })
+    .returning();
+  return inserted ?? null;
+}
+
+export async function insertPayment(tx: Tx, row: typeof payments.$inferInsert): Promise<void> {
+  await tx.insert(payments).values(row);
+}
+
+/** The text as itself in a LIKE pattern. */
+function escapeLike(text: string): string {
+  return text.replace(/[\\%_]/g, '\\$&');
+}

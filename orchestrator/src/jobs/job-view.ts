@@ -1,0 +1,139 @@
+import type { Db, Tx } from '@computefabric/db/client';
+import { endReasonRow } from '@computefabric/protocol/end-reason';
+import type { JobEvent, JobSummary, JobView, LeaseView } from '@computefabric/protocol/user-api/jobs';
+import { databaseNow } from '../background/database-now.ts';
+import { explain } from '../matching/explain.ts';
+import { loadMachines } from '../matching/market.store.ts';
+import { costOf, leaseBill } from './job-cost.ts';
+import type { JobRow } from './job.store.ts';
+import {
+  type JobEventRow,
+  type LeaseOfJob,
+  listGpusOf,
+  listLeasesOf,
+  paymentStatesOf,
+  queuePosition,
+} from './job-reads.store.ts';
+
+/** What a view needs to know about this market. */
+export interface ViewSettings {
+  playMoney: boolean;
+  /** Where the dashboard is; null when there is none. */
+  dashboardUrl: string | null;
+}
+
+/** A job as its owner sees it, whole. */
+export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow): Promise<JobView> {
+  const rows = await listLeasesOf(db, [job.id]);
+  const gpuOf = new Map((await listGpusOf(db, rows)).map((gpu) => [gpu.id, gpu]));
+  const paymentState = (await paymentStatesOf(db, [job.id])).get(job.id) ?? 'pending';
+  const now = await databaseNow(db);
+  const waiting =
+    job.state === 'queued' ? explain(job, await loadMachines(db), await queuePosition(db, job)) : null;
+  return {
+    ...summary(job, rows, { now, paymentState, playMoney: settings.playMoney }),
+    env: job.env,
+    queue_timeout_seconds: job.queueTimeoutSeconds,
+    max_price_per_hour_micros: String(job.maxPricePerHourMicros),
+    cancel_requested_at: job.cancelRequestedAt?.toISOString() ?? null,
+    leases: rows.map((row) => leaseView(row, job, now, gpuOf)),
+    waiting,
+    dashboard_url: settings.dashboardUrl === null ? null : `${settings.dashboardUrl}/jobs/${job.id}`,
+  };
+}
+
+/** Jobs as a list shows them, in the order given. */
+export async function viewJobs(
+  db: Db,
+  settings: Pick<ViewSettings, 'playMoney'>,
+  jobs: readonly JobRow[],
+): Promise<JobSummary[]> {
+  const ids = jobs.map((job) => job.id);
+  const leases = await listLeasesOf(db, ids);
+  const paymentStates = await paymentStatesOf(db, ids);
+  const now = await databaseNow(db);
+  return jobs.map((job) =>
+    summary(
+      job,
+      leases.filter((row) => row.lease.jobId === job.id),
+      { now, paymentState: paymentStates.get(job.id) ?? 'pending', playMoney: settings.playMoney },
+    ),
+  );
+}
+
+function summary(job: JobRow, rows: readonly LeaseOfJob[], moment: Parameters<typeof costOf>[2]): JobSummary {
+  const leases = rows.map((row) => row.lease);
+  const cost = costOf(job, leases, moment);
+  return {
+    id: job.id,
+    name: job.name,
+    state: job.state,
+    image: job.image,
+    command: job.command,
+    requirements: {
+      gpus: job.gpus,
+      gpu_models: job.gpuModels,
+      min_vram_mib: job.minVramMib,
+      cpus: job.cpuMilli / 1_000,
+      memory_mib: job.memoryMib,
+    },
+    time_limit_seconds: job.timeLimitSeconds,
+    created_at: job.createdAt.toISOString(),
+    started_at: job.startedAt?.toISOString() ?? null,
+    finished_at: job.finishedAt?.toISOString() ?? null,
+    end_reason: job.endReason,
+    end_message: endMessage(job),
+    exit_code: job.exitCode,
+    attempts: job.attempts,
+    cost_micros: cost.accrued_micros,
+    cost,
+  };
+}
+
+/** The reason's sentence, and what a machine said beside it. */
+function endMessage(job: JobRow): string | null {
+  if (job.endReason === null) return null;
+  const { sentence } = endReasonRow(job.endReason);
+  return job.endDetail ? `${sentence} (${job.endDetail})` : sentence;
+}
+
+function leaseView(
+  { lease, providerName }: LeaseOfJob,
+  job: JobRow,
+  now: Date,
+  gpuOf: ReadonlyMap<string, LeaseView['gpus'][number]>,
+): LeaseView {
+  const bill = leaseBill(lease, job, now);
+  return {
+    id: lease.id,
+    attempt: lease.attempt,
+    state: lease.state,
+    task_state: lease.taskState,
+    progress: lease.progress,
+    provider: { id: lease.providerId, name: providerName },
+    gpus: lease.gpuIds.map((id) => gpuOf.get(id)).filter((gpu) => gpu !== undefined),
+    price_per_hour_micros: String(lease.pricePerHourMicros),
+    offered_at: lease.offeredAt.toISOString(),
+    accepted_at: lease.acceptedAt?.toISOString() ?? null,
+    started_at: lease.startedAt?.toISOString() ?? null,
+    exited_at: lease.exitedAt?.toISOString() ?? null,
+    ended_at: lease.endedAt?.toISOString() ?? null,
+    end_reason: lease.endReason,
+    exit_code: lease.exitCode,
+    image_digest: lease.imageDigest,
+    billed_ms: bill.billedMs,
+    cost_micros: String(bill.costMicros),
+  };
+}
+
+export function viewEvent(event: JobEventRow): JobEvent {
+  return {
+    seq: event.seq,
+    at: event.at.toISOString(),
+    type: event.type,
+    message: event.message,
+    state: event.state,
+    lease_id: event.leaseId,
+    data: event.data,
+  };
+}

@@ -1,0 +1,46 @@
+import type { Db, Tx } from '@computefabric/db/client';
+import type { AccountKind } from '@computefabric/db/schema/ledger-accounts';
+import type { AccountId, UserId } from '@computefabric/protocol/ids';
+import { invariant } from '@computefabric/runtime/invariant';
+import { findAccount, makeAccount } from './ledger.store.ts';
+
+/*
+ * The chart of accounts.
+ *
+ * - renter_available  what a user may spend
+ * - renter_held       what a user has reserved for unfinished jobs
+ * - provider_payable  what a user's machines have earned
+ * - platform_fees     the market's own income
+ * - promotions        where play money and gifts come from
+ */
+
+/** Accounts that may owe: every grant comes out of this one, so that all balances together stay zero. */
+export const mayGoNegative: readonly AccountKind[] = ['promotions'];
+
+type UserAccountKind = Extract<AccountKind, 'renter_available' | 'renter_held' | 'provider_payable'>;
+type MarketAccountKind = Exclude<AccountKind, UserAccountKind>;
+
+/** The account of a user; made on first use. */
+export function userAccount(tx: Tx, kind: UserAccountKind, ownerId: UserId): Promise<AccountId> {
+  return findOrMake(tx, kind, ownerId);
+}
+
+/** The market's own account of this kind; made on first use. */
+export function marketAccount(tx: Tx, kind: MarketAccountKind): Promise<AccountId> {
+  return findOrMake(tx, kind, null);
+}
+
+/** What a user's account holds now, micros; 0 when it was never used. */
+export async function balanceMicros(db: Db | Tx, kind: UserAccountKind, ownerId: UserId): Promise<bigint> {
+  const account = await findAccount(db, kind, ownerId);
+  return account ? account.creditsMicros - account.debitsMicros : 0n;
+}
+
+async function findOrMake(tx: Tx, kind: AccountKind, ownerId: UserId | null): Promise<AccountId> {
+  const existing = await findAccount(tx, kind, ownerId);
+  if (existing) return existing.id;
+  await makeAccount(tx, kind, ownerId);
+  const made = await findAccount(tx, kind, ownerId);
+  invariant(made, `ledger account ${kind} of ${ownerId ?? 'the market'} exists once it was made`);
+  return made.id;
+}

@@ -1,0 +1,42 @@
+import type { JobNeeds } from '../matching/machine-view.ts';
+import type { JobSpec } from '@computefabric/protocol/user-api/job-spec';
+import { AppError } from '@computefabric/runtime/errors';
+import { holdMicros, wholeRateMicros } from './price.ts';
+
+/** What a job asks for in the market's own terms, and the most that it may cost. */
+export interface JobTerms {
+  needs: JobNeeds;
+  holdMicros: bigint;
+}
+
+/** Money travels as at most 18 digits, and no account holds more. */
+const mostMicros = 10n ** 18n - 1n;
+
+/**
+ * Terms of a job. Its price limit is its own, else the renter's default, else the market's; the hold is that
+ * limit for the whole time the job may run, so no bill can exceed it.
+ *
+ * @throws AppError `request/invalid` when that is more money than the books can hold.
+ */
+export function quoteTerms(spec: JobSpec, defaultMaxPricePerHourMicros: bigint): JobTerms {
+  const needs: JobNeeds = {
+    gpus: spec.requirements.gpus,
+    gpuModels: spec.requirements.gpu_models,
+    minVramMib: spec.requirements.min_vram_mib,
+    cpuMilli: Math.ceil(spec.requirements.cpus * 1_000),
+    memoryMib: spec.requirements.memory_mib,
+    maxPricePerHourMicros:
+      spec.max_price_per_hour_micros === null
+        ? defaultMaxPricePerHourMicros
+        : BigInt(spec.max_price_per_hour_micros),
+  };
+  const hold = holdMicros(wholeRateMicros(needs, needs.maxPricePerHourMicros), spec.time_limit_seconds);
+  if (hold > mostMicros) {
+    const message = 'must be lower: for this time limit it comes to more money than an account can hold';
+    throw new AppError('request/invalid', {
+      message: `max_price_per_hour_micros: ${message}.`,
+      fields: [{ path: 'max_price_per_hour_micros', message }],
+    });
+  }
+  return { needs, holdMicros: hold };
+}

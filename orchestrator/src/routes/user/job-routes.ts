@@ -1,0 +1,86 @@
+import { jobId } from '@computefabric/protocol/ids';
+import * as api from '@computefabric/protocol/user-api/jobs';
+import { AppError } from '@computefabric/runtime/errors';
+import { invariant, never } from '@computefabric/runtime/invariant';
+import { z } from 'zod';
+import { findUser } from '../../accounts/user.store.ts';
+import { type BoundRoute, route } from '../../http/define-route.ts';
+import { withIdempotency } from '../../http/idempotency.ts';
+import { cursorAs, pageFrom } from '../../http/page.ts';
+import { jobOf, listEventsOf, listJobsOf } from '../../jobs/job-reads.store.ts';
+import { viewEvent, viewJob, viewJobs } from '../../jobs/job-view.ts';
+import { requireJob } from '../../jobs/require-job.ts';
+import { submitJob } from '../../jobs/submit-job.ts';
+import { cancelJob } from '../../leases/cancel-job.ts';
+import type { UserRouteDeps } from './user-route-deps.ts';
+
+/** The number of the last event of the page before. */
+const eventCursor = z
+  .string()
+  .regex(/^\d{1,9}$/)
+  .transform(Number);
+
+export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
+  const { db, view } = deps;
+  return [
+    route(api.createJob, async ({ caller: { userId }, body: spec, idempotencyKey }) =>
+      withIdempotency(
+        db,
+        { userId, key: idempotencyKey, contract: api.createJob, request: spec },
+        async (tx) => {
+          const user = await findUser(tx, userId);
+          const defaultMaxPricePerHourMicros =
+            user.defaultMaxPricePerHourMicros ?? deps.defaultMaxPricePerHourMicros;
+          return await viewJob(tx, view, await submitJob(tx, { userId, spec, defaultMaxPricePerHourMicros }));
+        },
+      ),
+    ),
+
+    route(api.listJobs, async ({ caller: { userId }, query }) => {
+      const rows = await listJobsOf(db, userId, {
+        limit: query.limit + 1,
+        before: cursorAs(jobId, query.cursor),
+        states: query.state,
+        text: query.q === '' ? undefined : query.q,
+        since: query.since === undefined ? undefined : new Date(query.since),
+      });
+      const page = pageFrom(
+        rows,
+        query.limit,
+        (row) => row.id,
+        (row) => row,
+      );
+      return { ...page, items: await viewJobs(db, view, page.items) };
+    }),
+
+    route(api.getJob, async ({ caller: { userId }, params }) =>
+      viewJob(db, view, await requireJob(db, userId, params.job)),
+    ),
+
+    route(api.cancelJob, async ({ caller: { userId }, params }) => {
+      const { id } = await requireJob(db, userId, params.job);
+      const outcome = await cancelJob(deps, { userId, jobId: id });
+      switch (outcome) {
+        case 'not-found':
+          throw new AppError('job/not-found');
+        case 'already-final':
+          throw new AppError('job/already-final');
+        case 'cancelled':
+        case 'cancelling':
+          break;
+        default:
+          never(outcome, 'outcome of a cancel');
+      }
+      const job = await jobOf(db, userId, id);
+      invariant(job, `job ${id} exists once it was cancelled`);
+      return await viewJob(db, view, job);
+    }),
+
+    route(api.listJobEvents, async ({ caller: { userId }, params, query }) => {
+      const job = await requireJob(db, userId, params.job);
+      const after = cursorAs(eventCursor, query.cursor) ?? 0;
+      const rows = await listEventsOf(db, job.id, after, query.limit + 1);
+      return pageFrom(rows, query.limit, (row) => String(row.seq), viewEvent);
+    }),
+  ];
+}

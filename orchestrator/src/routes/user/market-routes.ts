@@ -1,0 +1,87 @@
+import * as machinesApi from '@computefabric/protocol/user-api/machines';
+import * as quotesApi from '@computefabric/protocol/user-api/quotes';
+import { AppError } from '@computefabric/runtime/errors';
+import { createJoinToken } from '../../accounts/create-key.ts';
+import { listMachinesOf } from '../../accounts/owned-machines.store.ts';
+import { findUser } from '../../accounts/user.store.ts';
+import { type BoundRoute, route } from '../../http/define-route.ts';
+import { callerSecret } from '../../http/bearer.ts';
+import { withIdempotency } from '../../http/idempotency.ts';
+import { queueLength } from '../../jobs/job-reads.store.ts';
+import { balanceMicros } from '../../ledger/chart.ts';
+import { explain } from '../../matching/explain.ts';
+import { isModel, type MachineView } from '../../matching/machine-view.ts';
+import { loadMachines } from '../../matching/market.store.ts';
+import { rank } from '../../matching/match.ts';
+import { viewOffer } from '../../pricing/offer-view.ts';
+import { ratePerHourMicros } from '../../pricing/price.ts';
+import { quoteTerms } from '../../pricing/quote.ts';
+import type { UserRouteDeps } from './user-route-deps.ts';
+
+/** Machines and what they cost: the market as renters see it, and one's own machines. */
+export function marketRoutes(deps: UserRouteDeps): BoundRoute[] {
+  const { db } = deps;
+  return [
+    route(quotesApi.createQuote, async ({ caller: { userId }, body: spec }) => {
+      const user = await findUser(db, userId);
+      const limit = user.defaultMaxPricePerHourMicros ?? deps.defaultMaxPricePerHourMicros;
+      const { needs, holdMicros } = quoteTerms(spec, limit);
+      const machines = await loadMachines(db);
+      const fitting = rank(needs, machines);
+      const balance = await balanceMicros(db, 'renter_available', userId);
+      return {
+        offers: fitting.map((machine) => ({
+          ...viewOffer(machine),
+          price_per_hour_micros: String(ratePerHourMicros(needs, machine)),
+        })),
+        max_price_per_hour_micros: String(needs.maxPricePerHourMicros),
+        hold_micros: String(holdMicros),
+        time_limit_seconds: spec.time_limit_seconds,
+        balance_micros: String(balance),
+        affordable: balance >= holdMicros,
+        play_money: deps.view.playMoney,
+        waiting: fitting.length > 0 ? null : explain(needs, machines, (await queueLength(db)) + 1),
+      };
+    }),
+
+    route(quotesApi.listOffers, async ({ query }) => {
+      const suits = (machine: MachineView) => {
+        if (machine.state !== 'online' && machine.state !== 'draining') return false;
+        const cards = machine.gpus.filter(
+          (gpu) =>
+            gpu.memoryMib >= (query.min_vram_mib ?? 0) &&
+            (query.gpu_model === undefined || isModel(gpu.name, query.gpu_model)),
+        );
+        const needsCard = query.gpu_model !== undefined || (query.min_vram_mib ?? 0) > 0;
+        return (
+          cards.filter((gpu) => gpu.free).length >= (query.gpus ?? 0) && (cards.length > 0 || !needsCard)
+        );
+      };
+      return { items: (await loadMachines(db)).filter(suits).map(viewOffer) };
+    }),
+
+    route(machinesApi.listMachines, async ({ caller: { userId } }) => ({
+      items: await listMachinesOf(db, userId),
+    })),
+
+    route(machinesApi.getMachine, async ({ caller: { userId }, params }) => {
+      const [machine] = await listMachinesOf(db, userId, params.provider);
+      if (!machine) throw new AppError('provider/not-found');
+      return machine;
+    }),
+
+    route(machinesApi.createJoinToken, async ({ caller: { userId }, body, idempotencyKey, request }) =>
+      withIdempotency(
+        db,
+        {
+          userId,
+          key: idempotencyKey,
+          contract: machinesApi.createJoinToken,
+          request: body,
+          sealWith: callerSecret(request),
+        },
+        (tx) => createJoinToken(tx, userId, body.expires_in_seconds),
+      ),
+    ),
+  ];
+}

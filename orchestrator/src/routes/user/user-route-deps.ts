@@ -1,0 +1,18 @@
+import type { Db } from '@computefabric/db/client';
+import type { BlobStore } from '../../artifacts/blob-store.ts';
+import type { Signals } from '../../background/signals.ts';
+import type { ViewSettings } from '../../jobs/job-view.ts';
+import type { LeaseDeps } from '../../leases/lease-deps.ts';
+import type { ReaderSlots } from '../../run-logs/reader-slots.ts';
+
+/** What the routes of people's programs are built from. */
+export interface UserRouteDeps {
+  db: Db;
+  signals: Signals;
+  blobs: BlobStore;
+  settings: LeaseDeps['settings'];
+  view: ViewSettings;
+  readerSlots: ReaderSlots;
+  /** Price limit, per GPU-hour or core-hour, of jobs whose renter has none either. */
+  defaultMaxPricePerHourMicros: bigint;
+}
