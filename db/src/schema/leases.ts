@@ -65,9 +65,9 @@ export const leases = pgTable(
     logBytes: bigint({ mode: 'number' }).notNull().default(0),
     /** Metered and paid for; 0 unless the end reason is billable. */
     billedMs: bigint({ mode: 'number' }).notNull().default(0),
-    costMicros: micros().notNull().default(sql`0`),
+    costMicros: micros().notNull().default(sql`'0'`),
     /** The owner's part of the cost. */
-    earnedMicros: micros().notNull().default(sql`0`),
+    earnedMicros: micros().notNull().default(sql`'0'`),
   },
   (t) => [
     check('leases_state', oneOf(t.state, leaseStates)),

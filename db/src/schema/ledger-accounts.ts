@@ -28,8 +28,8 @@ export const ledgerAccounts = pgTable(
     ownerId: text()
       .$type<UserId>()
       .references(() => users.id),
-    creditsMicros: micros().notNull().default(sql`0`),
-    debitsMicros: micros().notNull().default(sql`0`),
+    creditsMicros: micros().notNull().default(sql`'0'`),
+    debitsMicros: micros().notNull().default(sql`'0'`),
     createdAt: moment().notNull().defaultNow(),
   },
   (t) => [

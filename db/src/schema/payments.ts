@@ -23,7 +23,7 @@ export const payments = pgTable(
     state: text({ enum: paymentStates }).notNull().default('pending'),
     currency: text().notNull(),
     holdMicros: micros().notNull(),
-    amountMicros: micros().notNull().default(sql`0`),
+    amountMicros: micros().notNull().default(sql`'0'`),
     failure: text(),
     createdAt: moment().notNull().defaultNow(),
     settledAt: moment(),
