@@ -23,6 +23,8 @@ export async function installPackages({ packages, step, deadlineSeconds = 600, s
     runCommand('apt-get', [...quietOptions, ...args], {
       deadlineSeconds: Math.max(1, (deadline - Date.now()) / 1000),
       env: { DEBIAN_FRONTEND: 'noninteractive' },
+      // A package that is half unpacked leaves the machine's package system in need of repair.
+      graceSeconds: 60,
       onLine: (line) => step.detail(line),
       ...(signal === undefined ? {} : { signal }),
     });

@@ -9,7 +9,14 @@ import { ensureDockerEngine } from './docker-engine.mjs';
 import { sharedEngineDir } from './engine-users.mjs';
 import { findProgram } from './find-program.mjs';
 
-const step = { detail: () => {}, note: () => {}, done: () => {}, warn: () => {}, fail: () => {} };
+const step = {
+  detail: () => {},
+  note: () => {},
+  done: () => {},
+  skip: () => {},
+  warn: () => {},
+  fail: () => {},
+};
 const canStartEngines = process.getuid?.() === 0 && findProgram('dockerd') !== undefined;
 let folder = '';
 let place = { socket: '', args: [''] };

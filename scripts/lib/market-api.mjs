@@ -1,3 +1,5 @@
+import { get } from 'node:http';
+
 /**
  * The few questions that start-up asks the orchestrator. Answers are read with plain property
  * checks: this runs before the typed client could be loaded.
@@ -6,21 +8,18 @@
  */
 export function createMarketApi(url, token) {
   /** @param {string} path @returns {Promise<any>} */
-  const get = async (path) => {
-    const response = await fetch(`${url}${path}`, {
-      headers: { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(5000),
-    });
-    if (!response.ok) throw new Error(`GET ${path} answered ${response.status}`);
-    return response.json();
+  const read = async (path) => {
+    const { status, text } = await httpGet(`${url}${path}`, 5, { authorization: `Bearer ${token}` });
+    if (status !== 200) throw new Error(`GET ${path} answered ${status}`);
+    return JSON.parse(text);
   };
   return {
     /** Machines of this account. @returns {Promise<{ id: string, name: string, state: string, gpus: { name: string, simulated: boolean }[] }[]>} */
-    machines: async () => (await get('/v1/providers')).items,
+    machines: async () => (await read('/v1/providers')).items,
     /** @returns {Promise<{ currency: string, play_money: boolean, available_micros: string, held_micros: string }>} */
-    balance: () => get('/v1/balance'),
+    balance: () => read('/v1/balance'),
     /** @param {string} name @returns {Promise<JobAnswer>} */
-    job: (name) => get(`/v1/jobs/${encodeURIComponent(name)}`),
+    job: (name) => read(`/v1/jobs/${encodeURIComponent(name)}`),
   };
 }
 
@@ -42,10 +41,30 @@ export function createMarketApi(url, token) {
  */
 export async function answers(url) {
   try {
-    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(2000) });
-    await response.body?.cancel();
-    return response.status < 400;
+    return (await httpGet(url, 2)).status < 400;
   } catch {
     return false; // Not there yet.
   }
+}
+
+/**
+ * Not fetch(): that keeps its connections open, and a server that is asked to stop waits for them.
+ *
+ * @param {string} url
+ * @param {number} deadlineSeconds
+ * @param {Record<string, string>} [headers]
+ * @returns {Promise<{ status: number, text: string }>}
+ */
+function httpGet(url, deadlineSeconds, headers = {}) {
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(deadlineSeconds * 1000);
+    const call = get(url, { agent: false, headers, signal }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk) => (text += chunk));
+      response.on('error', reject);
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    call.on('error', reject);
+  });
 }

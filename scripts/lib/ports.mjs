@@ -1,17 +1,18 @@
 import { createServer } from 'node:net';
+import { StartError } from './start-error.mjs';
 
 /**
  * A port from the environment.
  * @param {string} variable @param {number} normal Used when the variable is not set.
  * @returns {number}
- * @throws when it is not a port.
+ * @throws {StartError} when it is not a port.
  */
 export function portFrom(variable, normal) {
   const text = process.env[variable] ?? '';
   if (text === '') return normal;
   const port = Number(text);
   if (Number.isInteger(port) && port > 0 && port < 65536) return port;
-  throw new Error(`${variable}=${text} is not a port (a whole number from 1 to 65535)`);
+  throw new StartError(`${variable}=${text} is not a port (a whole number from 1 to 65535)`);
 }
 
 /**

@@ -21,12 +21,22 @@ const tailLines = 40;
  * @param {(line: string) => void} [options.onLine] Each line of stdout and stderr as it comes.
  * @param {'pipe' | 'inherit'} [options.output] `inherit` hands it our own stdout and stderr.
  * @param {AbortSignal} [options.signal]
+ * @param {number} [options.graceSeconds] From SIGTERM to SIGKILL when it is stopped.
  * @param {number} [options.niceness] 0–19; a higher number lets other work go first.
  * @returns {Promise<{ ok: boolean, code: number | null, timedOut: boolean, missing: boolean, stdout: string, tail: string }>}
  *   `missing` is true when there is no such program; `tail` is the last lines of both streams.
  */
 export async function runCommand(file, args, options) {
-  const { deadlineSeconds, cwd, env = {}, onLine, output = 'pipe', signal, niceness } = options;
+  const {
+    deadlineSeconds,
+    cwd,
+    env = {},
+    onLine,
+    output = 'pipe',
+    signal,
+    graceSeconds = 5,
+    niceness,
+  } = options;
   /** @type {string[]} */
   const tail = [];
   let stdout = '';
@@ -61,7 +71,7 @@ export async function runCommand(file, args, options) {
   }
 
   const stop = () => {
-    if (child.pid !== undefined) void endProcessGroup(child.pid, { graceSeconds: 5 });
+    if (child.pid !== undefined) void endProcessGroup(child.pid, { graceSeconds });
   };
   const timer = setTimeout(() => {
     timedOut = true;

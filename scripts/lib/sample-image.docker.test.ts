@@ -10,6 +10,7 @@ const step = {
   detail: () => {},
   note: (text: string) => notes.push(text),
   done: () => {},
+  skip: () => {},
   warn: () => {},
   fail: () => {},
 };
