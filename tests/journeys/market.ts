@@ -1,5 +1,4 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@computefabric/api-client/client';
@@ -8,6 +7,7 @@ import { createTestDatabase } from '@computefabric/db/testing';
 import { newBearer } from '@computefabric/protocol/api-key';
 import { ensureBundles } from '../../scripts/bundle.mjs';
 import { ensureTestImage, removeContainers, testImage } from './engine.ts';
+import { freePort } from './free-port.ts';
 import { Program, root, until } from './program.ts';
 
 export interface MarketOptions {
@@ -145,13 +145,4 @@ export async function startMarket({ leaseTtlSeconds = 30, env = {} }: MarketOpti
     databaseUrl,
     close,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
