@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { createMarketRun } from './lib/market-run.mjs';
+import { rootDir } from './lib/paths.mjs';
 import { createProgress } from './lib/progress.mjs';
 import { StartError } from './lib/start-error.mjs';
 
@@ -9,7 +11,8 @@ import { StartError } from './lib/start-error.mjs';
 //   npm start -- --sample     run the sample job again (once it has succeeded, a start leaves it out)
 //   npm start -- --no-sample  leave it out
 //
-// Plain Node and nothing else: this runs before any package is installed. Settings:
+// Plain Node and nothing else: this runs before any package is installed. Settings come from the
+// environment and from the file .env (see .env.example); the environment wins:
 //   COMPUTEFABRIC_HOME       state: database, logs, keys, results    <checkout>/.computefabric
 //   PORT                     dashboard                               3000
 //   ORCHESTRATOR_PORT        API                                     4000
@@ -29,6 +32,7 @@ if (unknown.length > 0) {
   console.error(`error: unknown option ${unknown.join(' ')}; there are ${options.join(', ')}`);
   process.exit(2);
 }
+if (existsSync(`${rootDir}/.env`)) process.loadEnvFile(`${rootDir}/.env`);
 // A terminal that went away must not keep us from stopping what we started.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 

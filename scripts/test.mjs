@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { ensureBundles } from './bundle.mjs';
+import { canInstallPackages, installPackages } from './lib/apt.mjs';
 import { ensureChromium } from './lib/chromium.mjs';
 import { ensureDockerEngine } from './lib/docker-engine.mjs';
+import { findProgram } from './lib/find-program.mjs';
 import { formatDuration } from './lib/format-duration.mjs';
 import { ensurePackages } from './lib/install-packages.mjs';
 import { ensureDashboardBuild } from './lib/next-build.mjs';
@@ -149,6 +151,7 @@ async function runVitestGroups() {
     }
     return;
   }
+  await ensureBusybox(engineStep);
   engineStep.done(`${engine.version}${engine.startedByUs ? ', started for this run' : ''}`);
   cleanUps.push(engine.stop);
   const env = { DOCKER_HOST: engine.host };
@@ -179,6 +182,15 @@ async function runVitestGroups() {
       await vitestGroup(['postgres'], { ...env, TEST_DATABASE_URL: cluster.url }, ['int', 'journey']);
     }
   }
+}
+
+/**
+ * The images of the tests are made of a static busybox. Without it the tests that need it fail and say so.
+ * @param {import('./lib/progress.mjs').Step} step
+ */
+async function ensureBusybox(step) {
+  if (findProgram('busybox') !== undefined || !canInstallPackages()) return;
+  await installPackages({ packages: ['busybox-static'], step, signal });
 }
 
 /**

@@ -14,7 +14,7 @@ export function createMarketApi(url, token) {
     return JSON.parse(text);
   };
   return {
-    /** Machines of this account. @returns {Promise<{ id: string, name: string, state: string, gpus: { name: string, simulated: boolean }[] }[]>} */
+    /** Machines of this account. @returns {Promise<Machine[]>} */
     machines: async () => (await read('/v1/providers')).items,
     /** @returns {Promise<{ currency: string, play_money: boolean, available_micros: string, held_micros: string }>} */
     balance: () => read('/v1/balance'),
@@ -24,6 +24,13 @@ export function createMarketApi(url, token) {
 }
 
 /**
+ * @typedef {object} Machine
+ * @property {string} id
+ * @property {string} name
+ * @property {string} state
+ * @property {string | null} last_seen_at
+ * @property {{ name: string, simulated: boolean }[]} gpus
+ *
  * @typedef {object} JobAnswer
  * @property {string} id
  * @property {string} name

@@ -99,13 +99,12 @@ export function dashboardProgram(market) {
 
 /**
  * Without a GPU in the machine the provider offers simulated ones, clearly marked as such, so that
- * the whole market can be seen on any laptop. PROVIDER_SIMULATED_GPUS in the environment wins; set
- * to nothing it turns them off.
+ * the whole market can be seen on any laptop. PROVIDER_SIMULATED_GPUS in the environment wins.
  * @returns {Record<string, string>}
  */
 function simulatedGpus() {
   const asked = process.env.PROVIDER_SIMULATED_GPUS;
-  if (asked !== undefined) return { PROVIDER_SIMULATED_GPUS: asked };
+  if (asked) return { PROVIDER_SIMULATED_GPUS: asked };
   if (findProgram('nvidia-smi') !== undefined) return {};
   return { PROVIDER_SIMULATED_GPUS: '2x NVIDIA GeForce RTX 4090:24564' };
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { ensureDockerEngine } from './docker-engine.mjs';
 import { ensurePackages } from './install-packages.mjs';
 import { endLeftovers } from './leftovers.mjs';
@@ -172,11 +172,40 @@ export async function startOrchestrator(context, market) {
  */
 export async function startProvider(context, market, api, dockerHost) {
   const step = context.progress.begin('Starting a provider');
-  const isMember = existsSync(`${providerHome(market)}/credential.json`);
-  const joinToken = isMember ? undefined : await newJoinToken(context, market);
-  const isReady = async () => (await api.machines()).some(({ state }) => state === 'online');
+  const credentialFile = `${providerHome(market)}/credential.json`;
+  const me = async () => (await api.machines()).find(({ id }) => id === readProviderId(credentialFile));
+  const before = await me();
+  if (before === undefined && existsSync(credentialFile)) {
+    // Another database than last time (DATABASE_URL was changed): here the machine has to join anew.
+    step.note('this market does not know the machine of this home; it joins as a new one');
+    renameSync(credentialFile, `${credentialFile}.of-another-market`);
+  }
+  const joinToken = before === undefined ? await newJoinToken(context, market) : undefined;
+  const isReady = async () => {
+    const now = await me();
+    // A killed provider may still be `online` in the books; it has to have been heard again.
+    return now?.state === 'online' && now.last_seen_at !== before?.last_seen_at;
+  };
   await startProgram(context, step, providerProgram(market, { dockerHost, joinToken, isReady }));
-  step.done();
+  const { name = '', gpus = [] } = (await me()) ?? {};
+  step.done(`${name}: ${describeGpus(gpus)}`);
+}
+
+/** @param {string} credentialFile @returns {string | undefined} undefined before the first start. */
+function readProviderId(credentialFile) {
+  if (!existsSync(credentialFile)) return undefined;
+  return JSON.parse(readFileSync(credentialFile, 'utf8')).provider_id;
+}
+
+/** `2 × NVIDIA GeForce RTX 4090 (simulated)` @param {import('./market-api.mjs').Machine['gpus']} gpus */
+function describeGpus(gpus) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { name, simulated } of gpus) {
+    const text = `${name}${simulated ? ' (simulated)' : ''}`;
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+  return [...counts].map(([text, count]) => `${count} × ${text}`).join(', ') || 'no GPU';
 }
 
 /** @param {MarketContext} context @param {Market} market @returns {Promise<string>} */

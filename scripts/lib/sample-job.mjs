@@ -51,7 +51,7 @@ export async function runSampleJob({ image, url, token, outputDir, api, line, si
   if (job.state !== 'succeeded') return { ok: false, reason: `the sample job ended as ${job.state}` };
 
   mkdirSync(outputDir, { recursive: true });
-  const fetched = await cfab(['artifacts', name, '--output', outputDir], 60, 'pipe');
+  const fetched = await cfab(['artifacts', name, '--download', outputDir, '--force'], 60, 'pipe');
   if (!fetched.ok) return { ok: false, reason: `cfab artifacts failed: ${fetched.tail}` };
   const model = JSON.parse(readFileSync(`${outputDir}/model.json`, 'utf8'));
   const accuracy = `${(100 * Number(model.accuracy)).toFixed(1)} %`;
