@@ -1,0 +1,34 @@
+'use server';
+
+import { redirect } from 'next/navigation';
+import { z } from 'zod';
+import { draftErrors, parseDraft } from '@/lib/job-draft.ts';
+import { failureOf, orchestratorAs } from '@/lib/orchestrator.ts';
+import { requireSession } from '@/lib/session.ts';
+import type { DraftErrors } from '@/types/job-draft.ts';
+import { jobDraft } from './job-draft-schema.ts';
+
+const submission = z.object({
+  draft: jobDraft,
+  /** Made by the form: pressing the button twice, or again after a lost answer, gives one job. */
+  idempotencyKey: z.string().min(16).max(128),
+});
+
+/** Submits the form's job and goes to its page; otherwise says what is wrong, field by field. */
+export async function submitJob(input: z.input<typeof submission>): Promise<{ errors: DraftErrors }> {
+  const session = await requireSession();
+  const { draft, idempotencyKey } = submission.parse(input);
+  const parsed = parseDraft(draft);
+  if (parsed.kind === 'wrong') return { errors: parsed.errors };
+  let jobId: string;
+  try {
+    const job = await orchestratorAs(session).jobs.create(parsed.spec, { idempotencyKey });
+    jobId = job.id;
+  } catch (thrown) {
+    const failure = failureOf(thrown);
+    const errors = draftErrors(failure.fields);
+    if (failure.code === 'job/name-taken') return { errors: { name: failure.message } };
+    return { errors: Object.keys(errors).length > 0 ? errors : { form: failure.message } };
+  }
+  redirect(`/jobs/${jobId}`);
+}

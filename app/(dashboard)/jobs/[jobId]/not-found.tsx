@@ -1,0 +1,20 @@
+import { SearchX } from 'lucide-react';
+import Link from 'next/link';
+import { Button } from '@/components/ui/button.tsx';
+import { Empty } from '@/components/ui/empty.tsx';
+
+export default function JobNotFound() {
+  return (
+    <Empty
+      icon={SearchX}
+      title="There is no such job in your account"
+      action={
+        <Button asChild>
+          <Link href="/jobs">All jobs</Link>
+        </Button>
+      }
+    >
+      The address may be mistyped, or the job belongs to somebody else.
+    </Empty>
+  );
+}

@@ -1,0 +1,105 @@
+import type { ReactNode } from 'react';
+import { AttemptsTable } from '@/components/jobs/attempts-table.tsx';
+import { LocalTime } from '@/components/shell/local-time.tsx';
+import { Card } from '@/components/ui/card.tsx';
+import { CodeLine } from '@/components/ui/code-line.tsx';
+import { Tabs, TabsContent, TabsList, TabsTrigger } from '@/components/ui/tabs.tsx';
+import { formatDuration } from '@/lib/format-duration.ts';
+import { formatRate } from '@/lib/format-money.ts';
+import { countOf, formatMemory } from '@/lib/format-size.ts';
+import type { JobEventView, JobView } from '@/types/job-view.ts';
+
+/** The background of a job: its tries, what happened to it, and what was asked for. */
+export function JobDetails({ job, now }: { job: JobView; now: Date }) {
+  return (
+    <Card aria-label="Details">
+      <Tabs defaultValue="tries">
+        <TabsList aria-label="Details of the job">
+          <TabsTrigger value="tries">Tries ({job.attempts.length})</TabsTrigger>
+          <TabsTrigger value="events">Events ({job.events.length})</TabsTrigger>
+          <TabsTrigger value="spec">Spec</TabsTrigger>
+        </TabsList>
+        <TabsContent value="tries">
+          <AttemptsTable attempts={job.attempts} now={now} />
+        </TabsContent>
+        <TabsContent value="events">
+          <EventList events={job.events} />
+        </TabsContent>
+        <TabsContent value="spec">
+          <Spec job={job} />
+        </TabsContent>
+      </Tabs>
+    </Card>
+  );
+}
+
+function EventList({ events }: { events: JobEventView[] }) {
+  return (
+    <ol className="divide-y">
+      {events.map((event) => (
+        <li key={event.seq} className="flex gap-4 px-5 py-2.5 text-sm">
+          <LocalTime at={event.at} show="time" className="shrink-0 text-muted-foreground" />
+          <span className="min-w-0">
+            <span className="eyebrow mr-2.5 text-muted-foreground">{event.type}</span>
+            <span className="break-words">{event.message}</span>
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Spec({ job }: { job: JobView }) {
+  const { gpus, gpuModels, minVramMib, cpus, memoryMib } = job.requirements;
+  return (
+    <dl className="grid gap-x-8 gap-y-5 p-5 text-sm sm:grid-cols-2 lg:grid-cols-3">
+      <Item name="Image">
+        <span className="font-mono text-[0.8125rem] break-all">{job.image}</span>
+      </Item>
+      <Item name="GPUs">
+        {gpus === 0 ? 'none' : countOf(gpus, 'GPU')}
+        {gpuModels.length > 0 ? `, ${gpuModels.join(' or ')}` : ''}
+        {minVramMib > 0 ? `, ${formatMemory(minVramMib)} or more each` : ''}
+      </Item>
+      <Item name="CPU and memory">
+        {countOf(cpus, 'core')}, {formatMemory(memoryMib)}
+      </Item>
+      <Item name="Time limit">{formatDuration(job.timeLimitSeconds)} of running</Item>
+      <Item name="Waits for a machine">
+        {job.queueTimeoutSeconds === null
+          ? 'as long as it takes'
+          : `at most ${formatDuration(job.queueTimeoutSeconds)}`}
+      </Item>
+      <Item name="Price limit">
+        {formatRate(job.maxPricePerHourMicros)} per {gpus > 0 ? 'GPU' : 'core'}
+      </Item>
+      <Item name="Command" wide>
+        {job.commandLine === null ? (
+          <span>the image's own</span>
+        ) : (
+          <CodeLine code={job.commandLine} label="Copy command" className="mt-1" />
+        )}
+      </Item>
+      {job.env.length > 0 ? (
+        <Item name="Environment" wide>
+          <ul className="font-mono text-[0.8125rem]">
+            {job.env.map(({ name, value }) => (
+              <li key={name} className="break-all">
+                {name}={value}
+              </li>
+            ))}
+          </ul>
+        </Item>
+      ) : null}
+    </dl>
+  );
+}
+
+function Item({ name, wide = false, children }: { name: string; wide?: boolean; children: ReactNode }) {
+  return (
+    <div className={wide ? 'col-span-full min-w-0' : 'min-w-0'}>
+      <dt className="eyebrow mb-1 text-muted-foreground">{name}</dt>
+      <dd className="min-w-0">{children}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,24 @@
+import { Gauge, Layers, type LucideIcon, Server } from 'lucide-react';
+
+export interface NavigationItem {
+  href: string;
+  label: string;
+  icon: LucideIcon;
+}
+
+/** The pages, by what a person comes to do: use the market, or provide machines to it. */
+export const navigation: { group: string; items: NavigationItem[] }[] = [
+  {
+    group: 'Use',
+    items: [
+      { href: '/dashboard', label: 'Overview', icon: Gauge },
+      { href: '/jobs', label: 'Jobs', icon: Layers },
+    ],
+  },
+  { group: 'Provide', items: [{ href: '/gpu-owners', label: 'GPU owners', icon: Server }] },
+];
+
+/** Whether a page belongs under a navigation item: the page itself or one below it. */
+export function isWithin(pathname: string, href: string): boolean {
+  return pathname === href || pathname.startsWith(`${href}/`);
+}

@@ -1,0 +1,5 @@
+import 'server-only';
+
+import { createLogger } from '@computefabric/runtime/log';
+
+export const log = createLogger('dashboard');

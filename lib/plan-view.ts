@@ -1,0 +1,32 @@
+import type { Quote, Waiting } from '@computefabric/protocol/user-api/quotes';
+import type { WaitingView } from '../types/job-view.ts';
+import type { PlanView } from '../types/plan-view.ts';
+import { shortGpuName } from './hardware.ts';
+import { countOf, formatMemory } from './format-size.ts';
+
+/** The API's quote in the form in which the page shows it. */
+export function toPlanView(quote: Quote): PlanView {
+  return {
+    offers: quote.offers.map((offer) => ({
+      providerId: offer.provider_id,
+      machineName: offer.provider_name,
+      hardware:
+        offer.gpu === null
+          ? `${countOf(offer.cpus_free, 'core')} free, no GPU`
+          : `${offer.gpus_free} of ${offer.gpus_total} × ${shortGpuName(offer.gpu)} free${offer.vram_mib ? `, ${formatMemory(offer.vram_mib)}` : ''}`,
+      simulated: offer.simulated,
+      microsPerHour: BigInt(offer.price_per_hour_micros),
+    })),
+    holdMicros: BigInt(quote.hold_micros),
+    timeLimitSeconds: quote.time_limit_seconds,
+    balanceMicros: BigInt(quote.balance_micros),
+    affordable: quote.affordable,
+    playMoney: quote.play_money,
+    waiting: quote.waiting ? toWaitingView(quote.waiting) : null,
+  };
+}
+
+export function toWaitingView(waiting: Waiting): WaitingView {
+  const { position, machines, summary, filters, suggestion } = waiting;
+  return { position, machines, summary, filters, suggestion };
+}

@@ -1,0 +1,54 @@
+import 'server-only';
+
+import type { Db } from '@computefabric/db/client';
+import { jobs } from '@computefabric/db/schema/jobs';
+import { leases } from '@computefabric/db/schema/leases';
+import { jobId } from '@computefabric/protocol/ids';
+import { and, asc, desc, eq, ilike, inArray, lt, or } from 'drizzle-orm';
+import type { JobListPage } from '@/types/job-view.ts';
+import type { Viewer } from '@/types/market-view.ts';
+import { type JobListRequest, statesOfFilter } from '../job-filter.ts';
+import { databaseNow, gpusOf, toListItem } from './job-rows.ts';
+
+const pageSize = 25;
+
+/** A page of the viewer's jobs, newest first. Ids are ordered by time, so the last id of a page is its cursor. */
+export async function listJobs(
+  db: Db,
+  viewer: Viewer,
+  request: JobListRequest,
+  limit = pageSize,
+): Promise<JobListPage & { now: Date }> {
+  const states = statesOfFilter(request.filter);
+  const cursor = jobId.safeParse(request.cursor);
+  const pattern = `%${request.search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+  const [now, rows] = await Promise.all([
+    databaseNow(db),
+    db.query.jobs.findMany({
+      where: and(
+        eq(jobs.userId, viewer.userId),
+        states ? inArray(jobs.state, [...states]) : undefined,
+        cursor.success ? lt(jobs.id, cursor.data) : undefined,
+        request.search === ''
+          ? undefined
+          : or(ilike(jobs.name, pattern), ilike(jobs.id, pattern), ilike(jobs.image, pattern)),
+      ),
+      orderBy: desc(jobs.id),
+      // One more than shown tells whether there is a next page.
+      limit: limit + 1,
+      with: { leases: { orderBy: asc(leases.attempt) } },
+    }),
+  ]);
+  const shown = rows.slice(0, limit);
+  const gpusById = await gpusOf(
+    db,
+    shown.flatMap((row) => row.leases),
+  );
+  const items = shown.map((row) => toListItem(row, gpusById, now));
+  return {
+    now,
+    jobs: items,
+    nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null,
+    hasUnfinished: items.some((job) => !job.isFinal),
+  };
+}

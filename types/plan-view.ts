@@ -1,0 +1,23 @@
+import type { WaitingView } from './job-view.ts';
+import type { DraftErrors } from './job-draft.ts';
+
+/** What a job would meet if it were submitted now. */
+export interface PlanView {
+  offers: {
+    providerId: string;
+    machineName: string;
+    /** `2 × RTX 4090, 24 GB`, or the free cores of a machine without GPUs. */
+    hardware: string;
+    simulated: boolean;
+    microsPerHour: bigint;
+  }[];
+  holdMicros: bigint;
+  timeLimitSeconds: number;
+  balanceMicros: bigint;
+  affordable: boolean;
+  playMoney: boolean;
+  waiting: WaitingView | null;
+}
+
+/** A plan, or what must be put right before there can be one. */
+export type PlanResult = { kind: 'plan'; plan: PlanView } | { kind: 'refused'; errors: DraftErrors };
