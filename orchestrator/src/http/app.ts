@@ -92,7 +92,8 @@ function observed(log: Logger, metrics: Metrics): RequestHandler {
       metrics.observeRequest({ route, method: route === 'none' ? 'any' : method, status }, ms / 1_000);
       const cut = response.writableFinished ? {} : { cut: true };
       const code = text(response.locals['errorCode']);
-      log.info(
+      // Whoever asks every few seconds whether we live would fill the log.
+      log[route.startsWith('/') ? 'debug' : 'info'](
         { method, path, route, status, ms: Math.round(ms), ...(code === undefined ? {} : { code }), ...cut },
         'request',
       );

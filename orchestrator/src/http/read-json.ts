@@ -1,15 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { limits } from '@computefabric/protocol/limits';
 import { AppError } from '@computefabric/runtime/errors';
-import { invalid, pathText } from './parse-part.ts';
-import { unstorableText } from './unstorable-text.ts';
 
 /**
  * Reads a JSON body. Strict: the content type must say JSON, the bytes must be UTF-8 within the size limit,
  * the nesting within the depth limit. Compressed bodies are refused: a small one can unpack to a huge one.
  *
- * @throws AppError `request/unsupported-media-type`, `request/too-large`, `request/malformed-json`,
- *   `request/too-deep` or `request/invalid`.
+ * @throws AppError `request/unsupported-media-type`, `request/too-large`, `request/malformed-json`
+ *   or `request/too-deep`.
  */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
@@ -25,10 +23,6 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
     throw new AppError('request/too-deep', {
       message: `The body is nested more than ${limits.jsonDepth} levels deep.`,
     });
-  }
-  const path = unstorableText(value);
-  if (path) {
-    throw invalid('body', [{ path: pathText(path), message: 'must not contain NUL or broken Unicode' }]);
   }
   return value;
 }

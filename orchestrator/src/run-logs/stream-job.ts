@@ -100,7 +100,8 @@ async function readRound(db: Db, { id, userId }: { id: JobId; userId: UserId }, 
   };
 }
 
-/** An event after which there is no more output of the try: its end in any form. */
-function closesOutput(event: JobEventRow): boolean {
-  return event.type !== 'submitted' && (jobMachine.isTerminal(event.state) || event.state === 'queued');
+/** An event that belongs behind the output stored so far: the program's end, a stop, another try, the job's end. */
+function closesOutput({ type, state }: JobEventRow): boolean {
+  if (type === 'submitted') return false;
+  return jobMachine.isTerminal(state) || state === 'finishing' || state === 'queued';
 }

@@ -11,9 +11,16 @@ interface MetaDeps {
   readiness: Readiness;
 }
 
+/** Paths that have their own line in the request metrics. */
+const named: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs']);
+
 /** What is about the program and not about the market: health, metrics, description. Open to everybody. */
 export function metaRoutes(deps: MetaDeps): Router {
   const router = Router();
+  router.use((request, response, next) => {
+    if (named.has(request.path)) response.locals['routeId'] = request.path;
+    next();
+  });
   router.use(healthRoutes(deps));
   router.get('/metrics', async (_request, response) => {
     const { contentType, body } = await deps.metrics.render();

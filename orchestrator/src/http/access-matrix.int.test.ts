@@ -1,0 +1,305 @@
+import { createHash } from 'node:crypto';
+import type { Contract } from '@computefabric/protocol/contract';
+import { allContracts } from '@computefabric/protocol/contracts';
+import { encodeLogFrames } from '@computefabric/protocol/log-frames';
+import { listArtifacts } from '@computefabric/protocol/user-api/artifacts';
+import { createJob } from '@computefabric/protocol/user-api/jobs';
+import { createJoinToken } from '@computefabric/protocol/user-api/machines';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { testCards, testInventory } from '../testing/market-fixture.ts';
+import { errorOf, parsed } from '../testing/replies.ts';
+import { TestAgent, TestTask } from '../testing/test-agent.ts';
+import { type CallOptions, startTestMarket, type TestMarket, type TestUser } from '../testing/test-market.ts';
+
+/*
+ * Who may do what: every route of the contracts × six callers. `owner` rents and owns the machine; `provider`
+ * is that machine. A route without an entry here fails the first test, so nobody adds one without deciding.
+ */
+
+const roles = ['owner', 'other', 'operator', 'anonymous', 'provider', 'otherProvider'] as const;
+type Role = (typeof roles)[number];
+type Expected = Record<Role, number>;
+
+/** An object of one person: for everybody else it is not there, for the operator too. */
+const ownObject = (status: number): Expected => ({
+  owner: status,
+  other: 404,
+  operator: 404,
+  anonymous: 401,
+  provider: 401,
+  otherProvider: 401,
+});
+/** Something that each person does for themselves, or that all may see. */
+const everyUser = (status: number): Expected => ({ ...ownObject(status), other: status, operator: status });
+const nobodyElse = { owner: 401, other: 401, operator: 401, anonymous: 401 };
+/** A try of one machine. */
+const ownLease: Expected = { ...nobodyElse, provider: 200, otherProvider: 404 };
+/** What a machine does for itself; the other one comes with a session that it does not have. */
+const ownSession: Expected = { ...nobodyElse, provider: 200, otherProvider: 409 };
+
+/** In everything of the owner's that others must not see. */
+const canary = 'canary-8c1f';
+
+interface Entry {
+  expected: Expected;
+  /** The request; made anew for each route, as the route needs its object. */
+  request: () => Promise<CallOptions & { path: string }>;
+}
+
+let market: TestMarket;
+let owner: TestUser;
+let other: TestUser;
+let operator: TestUser;
+let machine: TestAgent;
+let otherMachine: TestAgent;
+
+beforeAll(async () => {
+  market = await startTestMarket();
+  [owner, other, operator] = [
+    await market.addUser({ micros: 1_000_000_000n }),
+    await market.addUser(),
+    await market.addUser({ role: 'operator' }),
+  ];
+  machine = await TestAgent.join(market, owner, { gpus: testCards(8), cpus: 64, memory_mib: 65_536 });
+  // Offers nothing that these jobs would fit on.
+  otherMachine = await TestAgent.join(market, other, { cpus: 0.1, memory_mib: 16 });
+});
+afterAll(() => market.close());
+
+const submit = async (spec: object) =>
+  parsed(
+    createJob.reply,
+    await market.call('/v1/jobs', {
+      method: 'POST',
+      token: owner.token,
+      json: { image: `${canary}/x`, env: { CANARY: canary }, ...spec },
+    }),
+  );
+
+/** A job that stays queued. */
+const queuedJob = () => submit({ requirements: { gpus: 8, min_vram_mib: 1_000_000 } });
+
+async function activeTask(): Promise<TestTask> {
+  await submit({});
+  return await machine.acceptNext();
+}
+
+async function finishedJob(): Promise<{ id: string; artifact: string }> {
+  const { id } = await submit({});
+  const task = await machine.acceptNext();
+  await task.start();
+  await task.print([canary]);
+  const bytes = new Uint8Array(Buffer.from(canary));
+  await task.putArtifact(canary, createHash('sha256').update(bytes).digest('hex'), bytes);
+  await task.finish();
+  const items = parsed(
+    listArtifacts.reply,
+    await market.call(`/v1/jobs/${id}/artifacts`, { token: owner.token }),
+  ).items;
+  return { id, artifact: items[0]?.id ?? '' };
+}
+
+const session = { 'computefabric-session': '1' };
+
+/** A call about a lease that is in the state in which `prepare` leaves it. */
+const leaseCall =
+  (path: string, json: object, prepare: (task: TestTask) => Promise<unknown> = async () => {}) =>
+  async () => {
+    const task = await activeTask();
+    await prepare(task);
+    return {
+      path: `/provider/v1/leases/${task.leaseId}${path}`,
+      method: 'POST' as const,
+      json,
+      headers: { ...session, 'computefabric-fence': String(task.fence) },
+    };
+  };
+
+/** A call about an offer that nobody has answered. */
+const offerCall = (path: string, json: object) => async () => {
+  await submit({});
+  const polled = await machine.call('/poll', {});
+  const [offer] = (JSON.parse(polled.text) as { offers: { lease_id: string; fence: number }[] }).offers;
+  return {
+    path: `/provider/v1/leases/${offer?.lease_id}${path}`,
+    method: 'POST' as const,
+    json,
+    headers: { ...session, 'computefabric-fence': String(offer?.fence) },
+  };
+};
+
+const get = (path: string) => async () => ({ path });
+const post = (path: string, json: object) => async () => ({ path, method: 'POST' as const, json });
+const ofJob = (suffix: string) => async () => ({ path: `/v1/jobs/${(await finishedJob()).id}${suffix}` });
+const spec = { image: 'busybox', requirements: { gpus: 8, min_vram_mib: 1_000_000 } };
+const hello = { agent_version: '1', inventory: testInventory, tasks: [] };
+const ended = { reason: 'exited-zero', detail: null, exit_code: 0, log_chunks: 0 };
+
+const matrix: Record<string, Entry> = {
+  createJob: { expected: everyUser(201), request: post('/v1/jobs', spec) },
+  listJobs: { expected: everyUser(200), request: get('/v1/jobs') },
+  getJob: { expected: ownObject(200), request: ofJob('') },
+  cancelJob: {
+    expected: ownObject(200),
+    request: async () => ({ path: `/v1/jobs/${(await queuedJob()).id}/cancel`, method: 'POST' }),
+  },
+  listJobEvents: { expected: ownObject(200), request: ofJob('/events') },
+  getJobLogs: { expected: ownObject(200), request: ofJob('/logs') },
+  streamJob: { expected: ownObject(200), request: ofJob('/stream') },
+  listArtifacts: { expected: ownObject(200), request: ofJob('/artifacts') },
+  downloadArtifact: {
+    expected: ownObject(200),
+    request: async () => {
+      const { id, artifact } = await finishedJob();
+      return { path: `/v1/jobs/${id}/artifacts/${artifact}` };
+    },
+  },
+  createQuote: { expected: everyUser(200), request: post('/v1/quotes', spec) },
+  listOffers: { expected: everyUser(200), request: get('/v1/offers') },
+  listMachines: { expected: everyUser(200), request: get('/v1/providers') },
+  getMachine: {
+    expected: ownObject(200),
+    request: async () => ({ path: `/v1/providers/${machine.providerId}` }),
+  },
+  createJoinToken: { expected: everyUser(201), request: post('/v1/join-tokens', {}) },
+  whoAmI: { expected: everyUser(200), request: get('/v1/me') },
+  getBalance: { expected: everyUser(200), request: get('/v1/balance') },
+  listPayments: { expected: everyUser(200), request: get('/v1/payments') },
+  createApiKey: { expected: everyUser(201), request: post('/v1/api-keys', { name: 'k' }) },
+  revokeApiKey: {
+    expected: ownObject(204),
+    request: async () => {
+      const made = await market.call('/v1/api-keys', {
+        method: 'POST',
+        token: owner.token,
+        json: { name: canary },
+      });
+      return { path: `/v1/api-keys/${(JSON.parse(made.text) as { id: string }).id}`, method: 'DELETE' };
+    },
+  },
+  listApiKeys: { expected: everyUser(200), request: get('/v1/api-keys') },
+  enrollProvider: {
+    // Only a join token opens it: none of these has one.
+    expected: { ...nobodyElse, provider: 401, otherProvider: 401 },
+    request: post('/provider/v1/enroll', { name: 'm', agent_version: '1' }),
+  },
+  pollProvider: {
+    expected: ownSession,
+    request: async () => {
+      await submit({});
+      return { path: '/provider/v1/poll', method: 'POST', json: {}, headers: session };
+    },
+  },
+  heartbeatProvider: {
+    expected: ownSession,
+    request: async () => ({
+      path: '/provider/v1/heartbeat',
+      method: 'POST',
+      json: { tasks: [] },
+      headers: session,
+    }),
+  },
+  acceptLease: { expected: ownLease, request: offerCall('/accept', {}) },
+  rejectLease: { expected: ownLease, request: offerCall('/reject', { reason: 'no' }) },
+  startedLease: { expected: ownLease, request: leaseCall('/started', { image_digest: null }) },
+  appendLogs: {
+    expected: ownLease,
+    request: async () => ({
+      ...(await leaseCall('/logs?first_seq=0', {})()),
+      json: undefined,
+      body: encodeLogFrames([{ seq: 0, stream: 'stdout', atMs: 0, data: Buffer.from(canary) }]),
+    }),
+  },
+  exitedLease: {
+    expected: ownLease,
+    request: leaseCall('/exited', { exit_code: 0 }, (task) => task.start()),
+  },
+  putArtifact: {
+    expected: ownLease,
+    request: async () => {
+      const bytes = new Uint8Array(Buffer.from(canary));
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const query = `?path=x&sha256=${sha256}&size_bytes=${bytes.byteLength}`;
+      return {
+        ...(await leaseCall(`/artifacts${query}`, {})()),
+        method: 'PUT',
+        json: undefined,
+        body: bytes,
+      };
+    },
+  },
+  endedLease: { expected: ownLease, request: leaseCall('/ended', ended) },
+  releasedLease: {
+    expected: ownLease,
+    request: leaseCall('/released', {}, (task) => task.call('/ended', ended)),
+  },
+  // The last two change what the machine is; hello gives it a new session.
+  helloProvider: {
+    expected: { ...ownSession, otherProvider: 200 },
+    request: post('/provider/v1/hello', hello),
+  },
+  goodbyeProvider: {
+    expected: ownSession,
+    request: async () => ({
+      path: '/provider/v1/goodbye',
+      method: 'POST',
+      json: { leaving: true },
+      headers: { 'computefabric-session': '2' },
+    }),
+  },
+};
+
+const tokenOf = (role: Role): string | undefined =>
+  ({
+    owner: owner.token,
+    other: other.token,
+    operator: operator.token,
+    anonymous: undefined,
+    provider: machine.credential,
+    otherProvider: otherMachine.credential,
+  })[role];
+
+test('every route has an entry here and every entry is a route', () => {
+  expect(allContracts.length).toBeGreaterThan(25);
+  expect(Object.keys(matrix).toSorted()).toEqual(allContracts.map(({ id }) => id).toSorted());
+});
+
+describe('who may do what (R36)', () => {
+  const contractOf = new Map(allContracts.map((contract) => [contract.id, contract]));
+  test.each(Object.keys(matrix))('%s', async (id) => {
+    const entry = matrix[id];
+    const contract = contractOf.get(id);
+    if (!entry || !contract) throw new Error(`no contract ${id}`);
+    const { path, ...options } = await entry.request();
+    // Those who may not go first: whatever they could break would show in the answer to the one who may.
+    const order = roles.toSorted((a, b) => entry.expected[b] - entry.expected[a]);
+    for (const role of order) {
+      const token = tokenOf(role);
+      const stranger = role === 'otherProvider' && entry.expected.otherProvider === 409;
+      const headers = { ...options.headers, ...(stranger ? { 'computefabric-session': '999' } : {}) };
+      const answer = await market.call(path, {
+        ...options,
+        headers,
+        ...(token === undefined ? {} : { token }),
+      });
+      expect(answer.status, `${role}: ${answer.text.slice(0, 300)}`).toBe(entry.expected[role]);
+      if (answer.status >= 400) expect(codesOf(contract)).toContain(errorOf(answer).code);
+      if (role !== 'owner' && role !== 'provider') expect(answer.text, role).not.toContain(canary);
+    }
+  });
+});
+
+/** The refusals that a contract announces, and those of every door. */
+function codesOf(contract: Contract): readonly string[] {
+  return ['auth/missing', 'auth/invalid', 'join-token/invalid', ...contract.errors];
+}
+
+test('only a join token that was not spent lets a machine in', async () => {
+  const asked = await market.call('/v1/join-tokens', { method: 'POST', token: owner.token, json: {} });
+  const { token } = parsed(createJoinToken.reply, asked);
+  const enroll = post('/provider/v1/enroll', { name: 'm', agent_version: '1' });
+  const { path, ...options } = await enroll();
+  expect((await market.call(path, { ...options, token })).status).toBe(201);
+  const again = await market.call(path, { ...options, token });
+  expect(errorOf(again).code).toBe('join-token/invalid');
+});
