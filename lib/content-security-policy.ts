@@ -15,7 +15,9 @@ export function contentSecurityPolicy({
   const directives: Record<string, string> = {
     'default-src': "'none'",
     'script-src': `'self' 'nonce-${nonce}' 'strict-dynamic'${development ? " 'unsafe-eval'" : ''}`,
-    'style-src': development ? "'self' 'unsafe-inline'" : `'self' 'nonce-${nonce}' ${toasterStyleHash}`,
+    'style-src': development
+      ? "'self' 'unsafe-inline'"
+      : `'self' 'nonce-${nonce}' ${emptyStyleHash} ${toasterStyleHash}`,
     'img-src': "'self' data:",
     'font-src': "'self'",
     'connect-src': development ? "'self' ws:" : "'self'",
@@ -30,7 +32,8 @@ export function contentSecurityPolicy({
 }
 
 /**
- * The toast library adds its style sheet as an element without a nonce. Its text is constant, so the policy
- * allows exactly that text by its hash; the unit test recomputes it from the installed package.
+ * The toast library adds its style sheet as an element without a nonce, empty at first. Its text is constant,
+ * so the policy allows exactly that text and the empty one by their hashes; the unit test recomputes them.
  */
+export const emptyStyleHash = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='";
 export const toasterStyleHash = "'sha256-StEaX+se6YS7pqjzrzMIA0KaX9zF/8zAhvQXZAe5epY='";

@@ -3,7 +3,7 @@ import { AttemptsTable } from '@/components/jobs/attempts-table.tsx';
 import { LocalTime } from '@/components/shell/local-time.tsx';
 import { Card } from '@/components/ui/card.tsx';
 import { CodeLine } from '@/components/ui/code-line.tsx';
-import { Tabs, TabsContent, TabsList, TabsTrigger } from '@/components/ui/tabs.tsx';
+import { Tabs } from '@/components/ui/tabs.tsx';
 import { formatDuration } from '@/lib/format-duration.ts';
 import { formatRate } from '@/lib/format-money.ts';
 import { countOf, formatMemory } from '@/lib/format-size.ts';
@@ -13,22 +13,22 @@ import type { JobEventView, JobView } from '@/types/job-view.ts';
 export function JobDetails({ job, now }: { job: JobView; now: Date }) {
   return (
     <Card aria-label="Details">
-      <Tabs defaultValue="tries">
-        <TabsList aria-label="Details of the job">
-          <TabsTrigger value="tries">Tries ({job.attempts.length})</TabsTrigger>
-          <TabsTrigger value="events">Events ({job.events.length})</TabsTrigger>
-          <TabsTrigger value="spec">Spec</TabsTrigger>
-        </TabsList>
-        <TabsContent value="tries">
-          <AttemptsTable attempts={job.attempts} now={now} />
-        </TabsContent>
-        <TabsContent value="events">
-          <EventList events={job.events} />
-        </TabsContent>
-        <TabsContent value="spec">
-          <Spec job={job} />
-        </TabsContent>
-      </Tabs>
+      <Tabs
+        label="Details of the job"
+        tabs={[
+          {
+            key: 'tries',
+            title: `Tries (${job.attempts.length})`,
+            content: <AttemptsTable attempts={job.attempts} now={now} />,
+          },
+          {
+            key: 'events',
+            title: `Events (${job.events.length})`,
+            content: <EventList events={job.events} />,
+          },
+          { key: 'spec', title: 'Spec', content: <Spec job={job} /> },
+        ]}
+      />
     </Card>
   );
 }
