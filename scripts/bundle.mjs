@@ -8,7 +8,8 @@ import { rootDir } from './lib/paths.mjs';
 /**
  * Bundles each Node program to one ESM file that plain `node` runs. Our own workspaces ship
  * TypeScript source, which node cannot import, so they are bundled; every other package stays
- * outside and is loaded from node_modules.
+ * outside and is loaded from node_modules. The command line is the exception: with its packages
+ * inside, `cfab --help` takes 100 ms instead of 150.
  *
  * Usage: node scripts/bundle.mjs [--force] [orchestrator] [provider] [guard] [cli] [db]
  *
@@ -18,7 +19,7 @@ const programs = {
   orchestrator: { entry: 'orchestrator/src/main.ts', out: 'orchestrator/dist/main.mjs' },
   provider: { entry: 'provider/src/main.ts', out: 'provider/dist/main.mjs' },
   guard: { entry: 'provider/src/guard-main.ts', out: 'provider/dist/guard.mjs' },
-  cli: { entry: 'client/cli/src/main.ts', out: 'client/cli/dist/main.mjs' },
+  cli: { entry: 'client/cli/src/main.ts', out: 'client/cli/dist/main.mjs', packagesInside: true },
   db: { entry: 'db/src/cli.ts', out: 'db/dist/cli.mjs' },
 };
 
@@ -38,13 +39,14 @@ export async function ensureBundles(names = allPrograms(), { force = false } = {
   /** @type {ProgramName[]} */
   const built = [];
   for (const name of names) {
-    const { entry, out } = programs[name];
+    /** @type {ProgramFiles} */
+    const { entry, out, packagesInside = false } = programs[name];
     if (!existsSync(`${rootDir}/${entry}`)) {
       if (optionalPrograms.has(name)) continue;
       throw new Error(`cannot bundle ${name}: there is no ${entry}`);
     }
     if (!force && isBundleFresh(rootDir, `${rootDir}/${out}`)) continue;
-    await bundle(entry, out);
+    await bundle(entry, out, packagesInside);
     built.push(name);
   }
   return built;
@@ -55,8 +57,10 @@ function allPrograms() {
   return /** @type {ProgramName[]} */ (Object.keys(programs));
 }
 
-/** @param {string} entry @param {string} out Both relative to the root. */
-async function bundle(entry, out) {
+/** @typedef {{ entry: string, out: string, packagesInside?: boolean }} ProgramFiles Relative to the root. */
+
+/** @param {string} entry @param {string} out @param {boolean} packagesInside */
+async function bundle(entry, out, packagesInside) {
   const esbuild = await loadEsbuild();
   const outFile = `${rootDir}/${out}`;
   const startedAt = Date.now();
@@ -74,7 +78,9 @@ async function bundle(entry, out) {
     sourcesContent: false,
     legalComments: 'none',
     logLevel: 'silent',
-    plugins: [{ name: 'bundle-only-our-own-packages', setup: keepOtherPackagesOutside }],
+    ...(packagesInside
+      ? { banner: { js: requireForCommonJs } }
+      : { plugins: [{ name: 'bundle-only-our-own-packages', setup: keepOtherPackagesOutside }] }),
   });
 
   await mkdir(dirname(outFile), { recursive: true });
@@ -84,6 +90,10 @@ async function bundle(entry, out) {
   const record = { recipe: bundleRecipe, inputs: await recordInputs(result.metafile, startedAt) };
   await writeAtomically(recordFileOf(outFile), JSON.stringify(record));
 }
+
+/** CommonJS packages inside an ESM bundle call `require` for Node's own modules. */
+const requireForCommonJs =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
 /** @param {import('esbuild').PluginBuild} build */
 function keepOtherPackagesOutside(build) {
@@ -103,8 +113,10 @@ function keepOtherPackagesOutside(build) {
  * @returns {Promise<import('./lib/bundle-freshness.mjs').BundleRecord['inputs']>}
  */
 async function recordInputs(metafile, startedAt) {
-  const paths = new Set(['package.json', 'tsconfig.base.json']);
+  const paths = new Set(['package.json', 'package-lock.json', 'tsconfig.base.json']);
   for (const input of Object.keys(metafile.inputs)) {
+    // What is in node_modules follows from the lock file.
+    if (input.startsWith('node_modules/')) continue;
     paths.add(input);
     const workspace = /^(.*?)\/src\//.exec(input)?.[1];
     if (workspace !== undefined) paths.add(`${workspace}/package.json`);

@@ -33,7 +33,7 @@ export function isBundleFresh(rootDir, outFile) {
 }
 
 /** Change this text whenever the esbuild options in `bundle.mjs` change. */
-export const bundleRecipe = 'esbuild-esm-node20-1';
+export const bundleRecipe = 'esbuild-esm-node20-2';
 
 /** @param {string} outFile */
 export function recordFileOf(outFile) {
