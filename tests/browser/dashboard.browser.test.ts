@@ -1,0 +1,251 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../journeys/free-port.ts';
+import { until } from '../journeys/program.ts';
+import { type Dashboard, startDashboard } from './dashboard.ts';
+
+let dashboard: Dashboard;
+
+beforeAll(async () => {
+  dashboard = await startDashboard();
+  await dashboard.market.startProvider('otter');
+});
+afterAll(async () => {
+  await dashboard?.close();
+});
+
+const program =
+  'echo epoch 1; echo "<img src=x onerror=alert(1)>"; sleep 2; echo epoch 2; echo model > /outputs/model.txt';
+
+/** A finished job to look at, made by the API. */
+async function finishedJob(name: string): Promise<string> {
+  const { market } = dashboard;
+  const job = await market.client.jobs.create({
+    name,
+    image: market.image,
+    command: program,
+    requirements: { gpus: 1, memory_mib: 256 },
+  });
+  await until(`${name} to end`, 60, async () => (await market.client.jobs.get(name)).finished_at !== null);
+  return job.id;
+}
+
+describe('a renter without a command line', () => {
+  test('submits a job on one page, sees it live, fetches the result and reads the bill', async () => {
+    const { page, context, problems } = await dashboard.openPage('/jobs/new');
+    await page.getByLabel('Image').fill(dashboard.market.image);
+    await page.getByLabel('Command').fill(program);
+    await page.getByLabel('Name', { exact: false }).first().fill('from-the-browser');
+    // The price is on the page before anything is spent.
+    await page
+      .getByText(/\$0\.35/)
+      .first()
+      .waitFor({ timeout: 20_000 });
+    await page.locator('button[type=submit]').click();
+    await page.waitForURL(/\/jobs\/job_/, { timeout: 30_000 });
+    await page.getByText('epoch 1').waitFor({ timeout: 60_000 });
+    await page.getByText('epoch 2').waitFor({ timeout: 60_000 });
+    await page.getByRole('status').getByText('Succeeded').first().waitFor({ timeout: 60_000 });
+    // Output is text, whatever it looks like.
+    expect(await page.locator('[role=log] img').count()).toBe(0);
+    await page.getByText('<img src=x onerror=alert(1)>').waitFor();
+
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page
+        .getByRole('link', { name: /model\.txt/ })
+        .first()
+        .click(),
+    ]);
+    const path = join(dashboard.market.home, 'downloaded');
+    await download.saveAs(path);
+    expect(await readFile(path, 'utf8')).toBe('model\n');
+
+    const job = await dashboard.market.client.jobs.get('from-the-browser');
+    expect(job.state).toBe('succeeded');
+    expect(BigInt(job.cost_micros)).toBeGreaterThan(0n);
+    expect(problems).toEqual([]);
+    await context.close();
+  });
+
+  test('a mistake is told beside its field and nothing that was typed is lost', async () => {
+    const { page, context } = await dashboard.openPage('/jobs/new');
+    await page.getByLabel('Image').fill('not an image!');
+    await page.getByLabel('Command').fill('echo keep me');
+    await page.locator('button[type=submit]').click();
+    await page.locator('[aria-invalid=true]').first().waitFor({ timeout: 20_000 });
+    expect(await page.getByLabel('Image').inputValue()).toBe('not an image!');
+    expect(await page.getByLabel('Command').inputValue()).toBe('echo keep me');
+    await context.close();
+  });
+
+  test('a job that fits nowhere says why and what would change it', async () => {
+    const { market } = dashboard;
+    const job = await market.client.jobs.create({
+      name: 'eighty',
+      image: market.image,
+      command: 'true',
+      requirements: { gpus: 1, min_vram_mib: 76_294 },
+    });
+    const { page, context } = await dashboard.openPage(`/jobs/${job.id}`);
+    await page.getByText(/less than 80 GB of GPU memory/).waitFor({ timeout: 20_000 });
+    await page
+      .getByText(/--vram 24GB/)
+      .first()
+      .waitFor();
+    await page
+      .getByRole('button', { name: /cancel/i })
+      .first()
+      .click();
+    await page
+      .getByRole('alertdialog')
+      .getByRole('button', { name: /cancel|stop/i })
+      .last()
+      .click();
+    await page.getByRole('status').getByText('Cancelled').first().waitFor({ timeout: 20_000 });
+    await context.close();
+  });
+});
+
+describe('a GPU owner', () => {
+  test('sees the machine, that its GPUs are simulated, what it earned, and how to add another', async () => {
+    await finishedJob('earner');
+    const { page, context, problems } = await dashboard.openPage('/gpu-owners');
+    await page.getByText('otter').first().waitFor({ timeout: 20_000 });
+    await page
+      .getByText(/simulated/i)
+      .first()
+      .waitFor();
+    await page
+      .getByText(/NVIDIA GeForce RTX 4090/)
+      .first()
+      .waitFor();
+    expect(problems).toEqual([]);
+    await context.close();
+  });
+});
+
+describe('every page', () => {
+  let jobId: string;
+  beforeAll(async () => {
+    jobId = await finishedJob('looked-at');
+  });
+  const pages = (): [string, string][] => [
+    ['dashboard', '/dashboard'],
+    ['jobs', '/jobs'],
+    ['submit', '/jobs/new'],
+    ['job', `/jobs/${jobId}`],
+    ['gpu-owners', '/gpu-owners'],
+  ];
+
+  test('has no accessibility violation and no error, in both themes, at desktop and phone width', async () => {
+    const shots = process.env.SCREENSHOT_DIR;
+    if (shots) await mkdir(shots, { recursive: true });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      for (const width of [1280, 390]) {
+        for (const [name, path] of pages()) {
+          const { page, context, problems } = await dashboard.openPage(path, {
+            colorScheme,
+            viewport: { width, height: width === 390 ? 844 : 900 },
+            reducedMotion: 'reduce',
+          });
+          await page.locator('h1').first().waitFor({ timeout: 20_000 });
+          await page.waitForLoadState('load');
+          if (name === 'job') await page.getByText('epoch 2').first().waitFor({ timeout: 20_000 });
+          const { violations } = await new AxeBuilder({ page }).analyze();
+          const found = violations.map(
+            ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(' ')}`,
+          );
+          expect(found, `${name} ${colorScheme} ${width}`).toEqual([]);
+          if (shots)
+            await page.screenshot({
+              path: join(shots, `${name}-${colorScheme}-${width}.png`),
+              fullPage: true,
+            });
+          expect(problems, `${name} ${colorScheme} ${width}`).toEqual([]);
+          await context.close();
+        }
+      }
+    }
+  });
+
+  test('fits 320 px without scrolling sideways', async () => {
+    for (const [name, path] of pages()) {
+      const { page, context } = await dashboard.openPage(path, { viewport: { width: 320, height: 700 } });
+      await page.locator('h1').first().waitFor({ timeout: 20_000 });
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      expect(overflow, name).toBeLessThanOrEqual(0);
+      await context.close();
+    }
+  });
+
+  test('shows the keyboard where it is: every stop of Tab is visible', async () => {
+    const { page, context } = await dashboard.openPage('/jobs');
+    await page.locator('h1').first().waitFor({ timeout: 20_000 });
+    for (let stop = 0; stop < 12; stop += 1) {
+      await page.keyboard.press('Tab');
+      const seen = await page.evaluate(() => {
+        const focused = document.activeElement;
+        if (!focused || focused === document.body) return 'nothing has the focus';
+        const box = focused.getBoundingClientRect();
+        const style = getComputedStyle(focused);
+        const marked = style.outlineStyle !== 'none' || style.boxShadow !== 'none';
+        return box.width > 0 && box.height > 0 && marked
+          ? 'visible'
+          : `${focused.outerHTML.slice(0, 200)} is not marked`;
+      });
+      expect(seen).toBe('visible');
+    }
+    await context.close();
+  });
+
+  test('keeps no secret where a browser could read it', async () => {
+    const { page, context } = await dashboard.openPage('/jobs');
+    await page.locator('h1').first().waitFor({ timeout: 20_000 });
+    expect(await page.content()).not.toContain(dashboard.market.token.slice(-20));
+    expect(await context.cookies()).toEqual([]);
+    await context.close();
+  });
+});
+
+describe('without the local operator', () => {
+  test('pages lead to the sign-in, a wrong key is refused, the right one opens the market', async () => {
+    const port = await freePort();
+    const server = await dashboard.serve(false, port);
+    try {
+      const { page, context } = await dashboard.openPage('/icon.svg');
+      await page.goto(`http://127.0.0.1:${port}/jobs`);
+      await page.waitForURL(/sign-in/, { timeout: 20_000 });
+      const field = page.locator('input[type=password]');
+      await field.fill('cf_wrong');
+      await page.locator('button[type=submit]').click();
+      await page.getByRole('alert').first().waitFor({ timeout: 20_000 });
+      await field.fill(dashboard.market.token);
+      await page.locator('button[type=submit]').click();
+      await page.waitForURL((url) => !url.pathname.includes('sign-in'), { timeout: 20_000 });
+      const cookies = await context.cookies();
+      expect(cookies.map(({ httpOnly, sameSite }) => ({ httpOnly, sameSite }))).toEqual([
+        { httpOnly: true, sameSite: 'Lax' },
+      ]);
+      await context.close();
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('a page of another site that points its name at this machine is not served as the operator', async () => {
+    const { request } = await import('node:http');
+    const port = Number(new URL(dashboard.address).port);
+    const location = await new Promise<string | undefined>((resolve, reject) => {
+      request({ host: '127.0.0.1', port, path: '/jobs', headers: { host: 'evil.example' } }, (response) => {
+        response.resume();
+        resolve(response.headers.location ?? `status ${response.statusCode}`);
+      })
+        .on('error', reject)
+        .end();
+    });
+    expect(location).toMatch(/sign-in/);
+  });
+});
