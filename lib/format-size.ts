@@ -14,7 +14,7 @@ export function formatBytes(bytes: number): string {
 
 /**
  * MiB in the gigabytes that people buy and type: a card that reports 24564 MiB is "24 GB", and so are the
- * 22888 MiB that "24 GB" is read as.
+ * 22889 MiB that "24 GB" is read as.
  */
 export function formatMemory(mib: number): string {
   const gb = (mib * mibBytes) / 1e9;
@@ -26,16 +26,19 @@ export function formatMemory(mib: number): string {
   return `${nominal < 10 ? Math.round(nominal * 10) / 10 : Math.round(nominal)} GB`;
 }
 
-/** Gigabytes as typed, in whole MiB rounded down, so that a card of that name always has enough. */
+/**
+ * Gigabytes as typed, in whole MiB rounded up as the command line does it: a form and the command copied
+ * from it give the same job. A decimal gigabyte is less than what cards of that name have.
+ */
 export function gigabytesToMib(gigabytes: number): number {
-  return Math.floor((gigabytes * 1e9) / mibBytes);
+  return Math.ceil((gigabytes * 1e9) / mibBytes - 1e-9);
 }
 
 /** The shortest number of gigabytes that is read back as exactly this many MiB. */
 export function mibToGigabytes(mib: number): string {
   for (let decimals = 0; decimals < 6; decimals += 1) {
-    const text = ((mib * mibBytes) / 1e9 + 10 ** -decimals / 2).toFixed(decimals);
-    if (gigabytesToMib(Number(text)) === mib) return String(Number(text));
+    const text = Math.floor(((mib * mibBytes) / 1e9) * 10 ** decimals) / 10 ** decimals;
+    if (text > 0 && gigabytesToMib(text) === mib) return String(text);
   }
   return ((mib * mibBytes) / 1e9).toFixed(6);
 }

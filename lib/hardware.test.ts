@@ -12,7 +12,7 @@ describe('hardware in words', () => {
     const cpu = { gpus: 0, gpuModels: [], minVramMib: 0, cpuMilli: 500 };
     expect(describeNeeds(cpu)).toBe('0.5 cores');
     expect(describeNeeds({ ...cpu, cpuMilli: 1_000 })).toBe('1 core');
-    expect(describeNeeds({ ...cpu, gpus: 2, minVramMib: 22_888 })).toBe('2 × GPU ≥ 24 GB');
+    expect(describeNeeds({ ...cpu, gpus: 2, minVramMib: 22_889 })).toBe('2 × GPU ≥ 24 GB');
     expect(describeNeeds({ ...cpu, gpus: 1, gpuModels: ['A100', 'NVIDIA H100'] })).toBe('1 × A100 or H100');
   });
 });

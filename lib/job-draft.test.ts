@@ -35,7 +35,7 @@ describe('the submit form', () => {
     ).toMatchObject({
       image: 'pytorch/pytorch:latest',
       command: 'python train.py',
-      requirements: { gpus: 1, min_vram_mib: 22_888, cpus: 2, memory_mib: 3_814 },
+      requirements: { gpus: 1, min_vram_mib: 22_889, cpus: 2, memory_mib: 3_815 },
       time_limit_seconds: 5_400,
       max_price_per_hour_micros: '400000',
     });

@@ -10,9 +10,9 @@ const job = {
   env: { A: '1', B: 'x=y' },
   gpus: 2,
   gpuModels: ['RTX 4090'],
-  minVramMib: 22_888,
+  minVramMib: 22_889,
   cpuMilli: 1_500,
-  memoryMib: 3_814,
+  memoryMib: 3_815,
   timeLimitSeconds: 5_400,
   maxPricePerHourMicros: 312_500n,
 };
@@ -29,9 +29,9 @@ describe('the form filled in from an earlier job', () => {
         requirements: {
           gpus: 2,
           gpu_models: ['RTX 4090'],
-          min_vram_mib: 22_888,
+          min_vram_mib: 22_889,
           cpus: 1.5,
-          memory_mib: 3_814,
+          memory_mib: 3_815,
         },
         time_limit_seconds: 5_400,
         max_price_per_hour_micros: '312500',
@@ -54,9 +54,9 @@ describe('the form filled in from an earlier job', () => {
   });
 
   it('shows round sizes as round numbers', () => {
-    expect(mibToGigabytes(22_888)).toBe('24');
-    expect(mibToGigabytes(953)).toBe('1');
-    expect(mibToGigabytes(1_430)).toBe('1.5');
+    expect(mibToGigabytes(22_889)).toBe('24');
+    expect(mibToGigabytes(954)).toBe('1');
+    expect(mibToGigabytes(1_431)).toBe('1.5');
   });
 });
 
