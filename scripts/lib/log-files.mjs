@@ -16,12 +16,28 @@ export function rotateLog(path) {
 
 /** The last lines of a log, to show when a program failed. @param {string} path */
 export function tailOf(path, lines = 15) {
-  return readEnd(path).trimEnd().split('\n').slice(-lines).join('\n');
+  return readEnd(path).trimEnd().split('\n').slice(-lines).map(readable).join('\n');
+}
+
+/**
+ * Our programs log JSON; a person at a terminal wants the sentence and, for an error, where it came from.
+ * @param {string} line
+ */
+function readable(line) {
+  if (!line.startsWith('{')) return line;
+  try {
+    const { level, message, err } = JSON.parse(line);
+    if (typeof message !== 'string') return line;
+    const cause = err?.stack ?? err?.message;
+    return `${level === 'info' ? '' : `${level}: `}${message}${cause === undefined ? '' : `\n${cause}`}`;
+  } catch {
+    return line; // Cut off, or not ours.
+  }
 }
 
 /** @param {string} path */
 export function lastLineOf(path) {
-  return tailOf(path, 1);
+  return tailOf(path, 1).split('\n')[0] ?? '';
 }
 
 /** The last 16 KiB: enough for any tail, whatever the size of the log. @param {string} path */
