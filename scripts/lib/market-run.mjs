@@ -71,7 +71,6 @@ export function createMarketRun({ progress, signal, demo, sample }) {
     const ports = await claimHome(context);
     await installPackages(context);
     await buildPrograms(context);
-    // In the background: the sample job does not need it.
     const dashboardBuild = startDashboardBuild(context);
     const databaseUrl = await startDatabase(context);
     const engine = await findDocker(context);

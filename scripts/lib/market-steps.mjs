@@ -81,13 +81,13 @@ export async function buildPrograms({ progress }) {
 }
 
 /**
- * Begins the build of the dashboard in the background, where it lets the rest go first.
+ * Begins the build of the dashboard in the background: the sample job does not need it.
  * @param {MarketContext} context
  */
 export function startDashboardBuild({ signal, onStop }) {
   const build = {
     newestLine: '',
-    result: ensureDashboardBuild({ onProgress: (text) => (build.newestLine = text), signal, niceness: 10 }),
+    result: ensureDashboardBuild({ onProgress: (text) => (build.newestLine = text), signal }),
   };
   // Looked at when the dashboard starts; until then a failure must not end the process.
   const over = build.result.then(

@@ -11,10 +11,9 @@ import { runCommand } from './run-command.mjs';
  * @param {object} options
  * @param {(text: string) => void} options.onProgress Newest line of the build.
  * @param {AbortSignal} [options.signal]
- * @param {number} [options.niceness] Lets the sample job go first on a small machine.
  * @returns {Promise<{ ok: true, built: boolean } | { ok: false, tail: string }>}
  */
-export async function ensureDashboardBuild({ onProgress, signal, niceness }) {
+export async function ensureDashboardBuild({ onProgress, signal }) {
   const onWait = (/** @type {{ pid: number }} */ owner) =>
     onProgress(`process ${owner.pid} is building the dashboard`);
   return withLock(`${checkoutStateDir}/next-build.lock`, { deadlineSeconds: 600, onWait }, async () => {
@@ -28,7 +27,6 @@ export async function ensureDashboardBuild({ onProgress, signal, niceness }) {
       deadlineSeconds: 600,
       onLine: onProgress,
       ...(signal === undefined ? {} : { signal }),
-      ...(niceness === undefined ? {} : { niceness }),
     });
     if (!result.ok) return { ok: false, tail: result.tail };
     writeFileSync(stampFile, hash);

@@ -21,8 +21,7 @@ import { formatDuration } from './format-duration.mjs';
  * @property {() => void} pause Stops drawing while another program owns the screen.
  */
 
-/** Three seconds is the promise; two leaves room for a busy machine. */
-const heartbeatMs = 2000;
+const heartbeatMs = 2800;
 const spinnerMs = 120;
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
@@ -73,7 +72,7 @@ export function createProgress({ total, out = process.stdout, titleWidth = 28 } 
       print(`     … ${elapsed()}${detail === '' ? '' : `  ${detail.slice(0, 110)}`}`);
     };
     if (live) redraw();
-    const timer = setInterval(live ? redraw : heartbeat, live ? spinnerMs : heartbeatMs / 4);
+    const timer = setInterval(live ? redraw : heartbeat, live ? spinnerMs : 200);
     timer.unref();
 
     const stop = () => {

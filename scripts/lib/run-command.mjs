@@ -22,21 +22,11 @@ const tailLines = 40;
  * @param {'pipe' | 'inherit'} [options.output] `inherit` hands it our own stdout and stderr.
  * @param {AbortSignal} [options.signal]
  * @param {number} [options.graceSeconds] From SIGTERM to SIGKILL when it is stopped.
- * @param {number} [options.niceness] 0–19; a higher number lets other work go first.
  * @returns {Promise<{ ok: boolean, code: number | null, timedOut: boolean, missing: boolean, stdout: string, tail: string }>}
  *   `missing` is true when there is no such program; `tail` is the last lines of both streams.
  */
 export async function runCommand(file, args, options) {
-  const {
-    deadlineSeconds,
-    cwd,
-    env = {},
-    onLine,
-    output = 'pipe',
-    signal,
-    graceSeconds = 5,
-    niceness,
-  } = options;
+  const { deadlineSeconds, cwd, env = {}, onLine, output = 'pipe', signal, graceSeconds = 5 } = options;
   /** @type {string[]} */
   const tail = [];
   let stdout = '';
@@ -57,7 +47,6 @@ export async function runCommand(file, args, options) {
     });
     child.once('close', (code) => resolve({ code, missing: false }));
   });
-  if (niceness !== undefined && child.pid !== undefined) await setNiceness(child.pid, niceness);
 
   for (const stream of [child.stdout, child.stderr]) {
     if (stream === null) continue;
@@ -83,14 +72,4 @@ export async function runCommand(file, args, options) {
   clearTimeout(timer);
   signal?.removeEventListener('abort', stop);
   return { ok: code === 0 && !timedOut, code, timedOut, missing, stdout, tail: tail.join('\n') };
-}
-
-/** @param {number} pid @param {number} niceness */
-async function setNiceness(pid, niceness) {
-  const { setPriority } = await import('node:os');
-  try {
-    setPriority(pid, niceness);
-  } catch {
-    // Only a courtesy to the other processes: the program may already have ended.
-  }
 }
