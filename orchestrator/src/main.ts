@@ -39,7 +39,7 @@ function readConfig(): Config {
 
 async function giveUp(thrown: unknown, log: Logger): Promise<never> {
   log.error({ err: thrown }, 'the orchestrator did not start');
-  process.stderr.write(`The orchestrator did not start: ${String(loggableError(thrown)['message'] ?? 'unknown reason')}\n`);
+  process.stderr.write(`The orchestrator did not start: ${loggableError(thrown).message}\n`);
   await lifecycle.close();
   process.exit(1);
 }

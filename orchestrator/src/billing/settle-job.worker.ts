@@ -37,7 +37,7 @@ export function startSettleWorker({ db, log, signals }: { db: Db; log: Logger; s
   });
   const off = signals.on('cf_ended', () => worker.wake());
   return {
-    wake: worker.wake,
+    wake: () => worker.wake(),
     close: async () => {
       off();
       await worker.close();

@@ -8,7 +8,7 @@ import { createJoinToken } from '@computefabric/protocol/user-api/machines';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testCards, testInventory } from '../testing/market-fixture.ts';
 import { errorOf, parsed } from '../testing/replies.ts';
-import { TestAgent, TestTask } from '../testing/test-agent.ts';
+import { TestAgent, type TestTask } from '../testing/test-agent.ts';
 import { type CallOptions, startTestMarket, type TestMarket, type TestUser } from '../testing/test-market.ts';
 
 /*

@@ -66,7 +66,7 @@ function answering(bound: BoundRoute, context: RouteContext): RequestHandler {
   return async (request, response) => {
     // Express gives HEAD to the handler of GET, where a stream would never end.
     if (request.method !== bound.contract.method) throw new AppError('request/method-not-allowed');
-    response.locals['routeId'] = bound.contract.id;
+    response.locals.routeId = bound.contract.id;
     await bound.answer(context, request, response);
   };
 }
@@ -87,11 +87,11 @@ function observed(log: Logger, metrics: Metrics): RequestHandler {
     // Bound here, so that the line has the ids that the request's handlers add to the log context.
     const ended = AsyncResource.bind(() => {
       const ms = performance.now() - startedAt;
-      const route = text(response.locals['routeId']) ?? 'none';
+      const route = text(response.locals.routeId) ?? 'none';
       const status = response.statusCode;
       metrics.observeRequest({ route, method: route === 'none' ? 'any' : method, status }, ms / 1_000);
       const cut = response.writableFinished ? {} : { cut: true };
-      const code = text(response.locals['errorCode']);
+      const code = text(response.locals.errorCode);
       // Whoever asks every few seconds whether we live would fill the log.
       log[route.startsWith('/') ? 'debug' : 'info'](
         { method, path, route, status, ms: Math.round(ms), ...(code === undefined ? {} : { code }), ...cut },

@@ -16,7 +16,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
       return;
     }
     const error = toAppError(thrown);
-    response.locals['errorCode'] = error.code;
+    response.locals.errorCode = error.code;
     if (errorCodeRow(error.code).status >= 500) {
       log.error(
         { err: thrown, code: error.code, path: request.path, method: request.method },

@@ -42,7 +42,14 @@ function problemsOf(issue: z.core.$ZodIssue, schema: z.ZodType): FieldProblem[] 
     }
     case 'invalid_key':
       return issue.issues.map((inner) => ({ path, message: `is not a good name: it ${words(inner)}` }));
-    default:
+    case 'invalid_type':
+    case 'invalid_value':
+    case 'invalid_format':
+    case 'invalid_element':
+    case 'not_multiple_of':
+    case 'too_small':
+    case 'too_big':
+    case 'custom':
       return [{ path, message: words(issue) }];
   }
 }
@@ -72,7 +79,12 @@ function words(issue: z.core.$ZodIssue): string {
       return issue.format === 'datetime'
         ? 'must be a time such as 2026-01-31T12:00:00Z'
         : 'is not of the right form';
-    default:
+    case 'custom':
+    case 'not_multiple_of':
+    case 'invalid_element':
+    case 'invalid_key':
+    case 'invalid_union':
+    case 'unrecognized_keys':
       return 'is not valid';
   }
 }

@@ -1,13 +1,20 @@
 import { AppError } from '@computefabric/runtime/errors';
 import { postgresFault } from './postgres-error.ts';
 
+interface LoggableError {
+  type: string;
+  message: string;
+  [detail: string]: unknown;
+}
+
 /**
  * An error as the log may have it. A failed query's message and properties carry its parameters, and a
  * violated constraint's detail the row: environment values of jobs, hashes of keys. Those are left out; what,
  * where and which constraint stay.
  */
-export function loggableError(thrown: unknown): Record<string, unknown> {
-  if (!(thrown instanceof Error)) return { type: typeof thrown };
+export function loggableError(thrown: unknown): LoggableError {
+  if (!(thrown instanceof Error))
+    return { type: typeof thrown, message: 'something that is no error was thrown' };
   const fault = postgresFault(thrown);
   if (fault) {
     return {

@@ -6,8 +6,8 @@ import { AppError } from '@computefabric/runtime/errors';
  * Reads a JSON body. Strict: the content type must say JSON, the bytes must be UTF-8 within the size limit,
  * the nesting within the depth limit. Compressed bodies are refused: a small one can unpack to a huge one.
  *
- * @throws AppError `request/unsupported-media-type`, `request/too-large`, `request/malformed-json`
- *   or `request/too-deep`.
+ * @throws AppError `request/unsupported-media-type`, `request/too-large`, `request/malformed-json`,
+ *   `request/too-deep` or `request/invalid`.
  */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
@@ -19,11 +19,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
     throw new AppError('request/unsupported-media-type', { message: 'Send the body without compression.' });
   }
   const value = parse(await readBytes(request, limits.jsonBodyBytes));
-  if (tooDeep(value, limits.jsonDepth)) {
-    throw new AppError('request/too-deep', {
-      message: `The body is nested more than ${limits.jsonDepth} levels deep.`,
-    });
-  }
+  refuseShape(value, limits.jsonDepth);
   return value;
 }
 
@@ -86,8 +82,16 @@ function positionOf(error: SyntaxError): string {
   return position ? `it breaks off or has a mistake ${position}` : 'it is empty or breaks off';
 }
 
-function tooDeep(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  return Object.values(value).some((inner) => tooDeep(inner, levels - 1));
+/** Refuses what no honest body has: endless nesting, and the one name that objects treat as magic. */
+function refuseShape(value: unknown, levels: number): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (levels === 0) {
+    throw new AppError('request/too-deep', {
+      message: `The body is nested more than ${limits.jsonDepth} levels deep.`,
+    });
+  }
+  if (Object.hasOwn(value, '__proto__')) {
+    throw new AppError('request/invalid', { message: 'The body must not have a field called __proto__.' });
+  }
+  for (const inner of Object.values(value)) refuseShape(inner, levels - 1);
 }

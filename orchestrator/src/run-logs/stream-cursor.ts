@@ -1,3 +1,4 @@
+import { limits } from '@computefabric/protocol/limits';
 import { streamCursor } from '@computefabric/protocol/user-api/logs';
 import type { LogPosition } from './read-logs.ts';
 
@@ -18,6 +19,6 @@ export function formatCursor({ log, lastEvent }: StreamPosition): string {
 export function parseCursor(text: string): StreamPosition | null {
   if (!streamCursor.safeParse(text).success) return null;
   const [attempt = 0, nextSeq = 0, lastEvent = 0] = text.split('.').map(Number);
-  if (Math.max(attempt, nextSeq, lastEvent) > 2_147_483_647) return null; // the columns are 32-bit integers
+  if (Math.max(attempt, nextSeq, lastEvent) > limits.int32.max) return null;
   return { log: { attempt, nextSeq }, lastEvent };
 }

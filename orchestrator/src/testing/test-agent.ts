@@ -124,7 +124,12 @@ export class TestTask {
 
   putArtifact(path: string, sha256: string, bytes: Uint8Array<ArrayBuffer>, sizeBytes = bytes.byteLength) {
     const query = new URLSearchParams({ path, sha256, size_bytes: String(sizeBytes) });
-    return this.#agent.send('PUT', `/leases/${this.leaseId}/artifacts?${query}`, bytes, this.fence);
+    return this.#agent.send(
+      'PUT',
+      `/leases/${this.leaseId}/artifacts?${query.toString()}`,
+      bytes,
+      this.fence,
+    );
   }
 
   /** The program has ended and the container is gone. */

@@ -30,5 +30,7 @@ export const limits = {
   stopGraceSeconds: 10,
   /** A long poll's longest wait; below the usual 60 s idle timeout of proxies. */
   pollSeconds: 25,
+  /** Counts and sizes are kept as 32-bit integers; what a stranger sends must fit. */
+  int32: { min: -2_147_483_648, max: 2_147_483_647 },
   pageItems: { default: 50, max: 200 },
 } as const;

@@ -8,12 +8,12 @@ const given = /^[A-Za-z0-9._-]{1,64}$/;
 export const requestId: RequestHandler = (request, response, next) => {
   const header = request.get('x-request-id');
   const id = header !== undefined && given.test(header) ? header : `req_${randomUUID().replaceAll('-', '')}`;
-  response.locals['requestId'] = id;
+  response.locals.requestId = id;
   response.set('x-request-id', id);
   withLogContext({ request_id: id }, next);
 };
 
 export function requestIdOf(response: Response): string {
-  const id: unknown = response.locals['requestId'];
+  const id: unknown = response.locals.requestId;
   return typeof id === 'string' ? id : '';
 }

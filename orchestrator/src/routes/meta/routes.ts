@@ -18,7 +18,7 @@ const named: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics', '
 export function metaRoutes(deps: MetaDeps): Router {
   const router = Router();
   router.use((request, response, next) => {
-    if (named.has(request.path)) response.locals['routeId'] = request.path;
+    if (named.has(request.path)) response.locals.routeId = request.path;
     next();
   });
   router.use(healthRoutes(deps));

@@ -88,7 +88,7 @@ describe('machines', () => {
     const enroll = () =>
       market.call('/provider/v1/enroll', { method: 'POST', token, json: { name: 'm', agent_version: '1' } });
     const answers = await Promise.all([enroll(), enroll(), enroll()]);
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 401, 401]);
+    expect(answers.map(({ status }) => String(status)).toSorted()).toEqual(['201', '401', '401']);
     const machines = parsed(listMachines.reply, await market.call('/v1/providers', { token: owner.token }));
     expect(machines.items).toMatchObject([{ name: 'm', state: 'pending', earned_micros: '0' }]);
     const id = machines.items[0]?.id ?? '';

@@ -20,6 +20,11 @@ const eventCursor = z
   .regex(/^\d{1,9}$/)
   .transform(Number);
 
+/** PostgreSQL has no year 0; nothing here is older than this century anyway. */
+function storableMoment(text: string): Date {
+  return new Date(Math.max(Date.parse(text), Date.UTC(2000)));
+}
+
 export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
   const { db, view } = deps;
   return [
@@ -42,7 +47,7 @@ export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
         before: cursorAs(jobId, query.cursor),
         states: query.state,
         text: query.q === '' ? undefined : query.q,
-        since: query.since === undefined ? undefined : new Date(query.since),
+        since: query.since === undefined ? undefined : storableMoment(query.since),
       });
       const page = pageFrom(
         rows,

@@ -113,8 +113,16 @@ describe('GET /v1/jobs/{job}/stream', () => {
     await task.finish(3);
     await following;
     expect(words(events)).toEqual([
-      ...['<submitted>', '<matched>', '<accepted>', '<started>'],
-      ...['one\n', 'two\n', 'three\n', '<exited>', '<ended>', '<<failed>>'],
+      '<submitted>',
+      '<matched>',
+      '<accepted>',
+      '<started>',
+      'one\n',
+      'two\n',
+      'three\n',
+      '<exited>',
+      '<ended>',
+      '<<failed>>',
     ]);
     expect(events.at(-1)?.data).toMatchObject({ id, exit_code: 3, end_reason: 'exited-nonzero' });
   });

@@ -9,6 +9,9 @@ import { formatCursor, parseCursor, type StreamPosition, streamStart } from '../
 import { streamJob } from '../../run-logs/stream-job.ts';
 import type { UserRouteDeps } from './user-route-deps.ts';
 
+/** The largest number of a try that a cursor has room for; no job gets near it. */
+const mostAttempts = 999_999_999;
+
 export function logRoutes(deps: UserRouteDeps): BoundRoute[] {
   const { db, readerSlots } = deps;
   return [
@@ -16,7 +19,7 @@ export function logRoutes(deps: UserRouteDeps): BoundRoute[] {
       // The job's state is read before its output: a final job has no more output than is found then.
       const job = await requireJob(db, userId, params.job);
       const from = position(query.cursor, 'query');
-      const only = query.attempt;
+      const only = query.attempt === undefined ? undefined : Math.min(query.attempt, mostAttempts);
       const start =
         only === undefined || only === from.log.attempt ? from.log : { attempt: only, nextSeq: 0 };
       const logs = await readLogs(db, job.id, start, {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { displayName } from '../../common.ts';
+import { limits } from '../../limits.ts';
 import { positiveMicrosString } from '../../money.ts';
 
 /** A GPU as the agent saw it. */
@@ -21,8 +22,8 @@ export const inventory = z.strictObject({
   arch: z.string().max(32),
   cpu_model: z.string().max(128),
   cpus: z.number().min(0.1).max(4_096).describe('Cores offered.'),
-  memory_mib: z.number().int().min(16).describe('Main memory offered.'),
-  disk_free_mib: z.number().int().min(0),
+  memory_mib: z.number().int().min(16).max(limits.int32.max).describe('Main memory offered.'),
+  disk_free_mib: z.number().int().min(0).max(limits.int32.max),
   docker_version: z.string().max(64),
   gpus: z
     .array(gpuReport)

@@ -13,6 +13,7 @@ import { leaseHeaders, leaseParams } from './common.ts';
 const leaseErrors = ['lease/not-found', 'lease/stale', 'provider/session-stale'] as const;
 const base = { audience: 'provider', params: leaseParams, headers: leaseHeaders } as const;
 const done = z.object({});
+const exitCode = z.number().int().min(limits.int32.min).max(limits.int32.max).nullable();
 
 export const acceptLease = defineContract({
   ...base,
@@ -72,7 +73,7 @@ export const exitedLease = defineContract({
   method: 'POST',
   path: '/provider/v1/leases/{lease}/exited',
   summary: 'The program has ended; results are being saved',
-  body: z.strictObject({ exit_code: z.number().int().nullable() }),
+  body: z.strictObject({ exit_code: exitCode }),
   reply: done,
   status: 200,
   errors: leaseErrors,
@@ -109,7 +110,7 @@ export const endedLease = defineContract({
   body: z.strictObject({
     reason: reportedEndReason,
     detail: z.string().max(2_000).nullable().describe('What the machine says beside the reason.'),
-    exit_code: z.number().int().nullable(),
+    exit_code: exitCode,
     log_chunks: z.number().int().min(0),
   }),
   reply: z.object({ ended_at: timestamp }),

@@ -1,0 +1,58 @@
+import { newBearer } from '@computefabric/protocol/api-key';
+import { ConfigError } from '@computefabric/runtime/config';
+import { inspect } from 'node:util';
+import { expect, test } from 'vitest';
+import { parseConfig } from './config.ts';
+
+test('without any settings it is a market with play money on this machine', () => {
+  expect(parseConfig({})).toMatchObject({
+    http: { host: '127.0.0.1', port: 4_000 },
+    databaseUrl: null,
+    operatorToken: null,
+    dashboardUrl: null,
+    leases: {
+      leaseTtlSeconds: 30,
+      offerSeconds: 15,
+      heartbeatSeconds: 10,
+      maxAttempts: 10,
+      platformFeeBps: 0,
+    },
+    money: { playMoney: true, playMoneyGrantMicros: 100_000_000n, defaultMaxPricePerHourMicros: 1_000_000n },
+    checkReplies: true,
+  });
+  expect(parseConfig({}).home).toMatch(/\.computefabric$/);
+});
+
+test('heartbeats follow the lease time, and may not be so rare that one lost message costs a job', () => {
+  expect(parseConfig({ LEASE_TTL_SECONDS: '6' }).leases.heartbeatSeconds).toBe(2);
+  expect(() => parseConfig({ LEASE_TTL_SECONDS: '6', HEARTBEAT_SECONDS: '3.1' })).toThrow(
+    /HEARTBEAT_SECONDS/,
+  );
+});
+
+test('a payment provider ends the play money, and production the check of our replies', () => {
+  expect(parseConfig({ STRIPE_SECRET_KEY: 'sk_x' }).money.playMoney).toBe(false);
+  expect(parseConfig({ NODE_ENV: 'production' }).checkReplies).toBe(false);
+});
+
+test('every wrong setting is named, and no secret is shown, in the refusal or in the settings', () => {
+  const wrong = {
+    ORCHESTRATOR_PORT: '0',
+    COMPUTEFABRIC_OPERATOR_TOKEN: 'canary',
+    DEFAULT_MAX_PRICE_PER_HOUR_USD: '-1',
+    PLATFORM_FEE_BPS: '10001',
+    DASHBOARD_URL: 'ftp://x',
+  };
+  expect(() => parseConfig(wrong)).toThrow(ConfigError);
+  for (const name of Object.keys(wrong)) expect(() => parseConfig(wrong)).toThrow(new RegExp(name));
+  expect(() => parseConfig(wrong)).not.toThrow(/canary/);
+  const token = newBearer('user').token;
+  const config = parseConfig({
+    COMPUTEFABRIC_OPERATOR_TOKEN: token,
+    DATABASE_URL: 'postgres://u:canary@h/d',
+    STRIPE_SECRET_KEY: 'canary',
+  });
+  const printed = inspect(config, { depth: 9 });
+  expect(printed).not.toContain(token.slice(-43));
+  expect(printed).not.toContain('canary');
+});
