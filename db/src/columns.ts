@@ -1,5 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
-import { type AnyPgColumn, bigint, timestamp } from 'drizzle-orm/pg-core';
+import { type AnyPgColumn, bigint, customType, timestamp } from 'drizzle-orm/pg-core';
 
 /** A moment, in UTC with milliseconds as JavaScript keeps them. */
 export const moment = () => timestamp({ withTimezone: true, precision: 3, mode: 'date' });
@@ -11,3 +11,14 @@ export const micros = () => bigint({ mode: 'bigint' });
 export function oneOf(column: AnyPgColumn, words: readonly string[]): SQL {
   return sql`${column} in (${sql.raw(words.map((word) => `'${word.replaceAll("'", "''")}'`).join(', '))})`;
 }
+
+/**
+ * A JSON value that may be a bare string. Drizzle's own `jsonb` reads strings twice: the driver has parsed
+ * `"true"` to the string `true` already, and Drizzle parses that again, to a boolean.
+ */
+export const jsonValue = <T>() =>
+  customType<{ data: T; driverData: unknown }>({
+    dataType: () => 'jsonb',
+    toDriver: (value) => JSON.stringify(value),
+    fromDriver: (value) => value as T, // written by us, through the same type
+  })();

@@ -3,7 +3,7 @@ import type { JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
 import { jobStates } from '@computefabric/protocol/job-state';
 import { sql } from 'drizzle-orm';
 import { check, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
-import { micros, moment, oneOf } from '../columns.ts';
+import { jsonValue, micros, moment, oneOf } from '../columns.ts';
 import { users } from './users.ts';
 
 /** What a renter asked for. The rows in state `queued`, ordered by `queuedAt`, are the queue. */
@@ -19,7 +19,7 @@ export const jobs = pgTable(
     state: text({ enum: jobStates }).notNull().default('queued'),
     image: text().notNull(),
     /** A string runs in a shell, a list is an argument vector, null is the image's own command. */
-    command: jsonb().$type<string | string[] | null>(),
+    command: jsonValue<string | string[]>(),
     env: jsonb().$type<Record<string, string>>().notNull(),
     gpus: integer().notNull(),
     gpuModels: text().array().notNull(),
