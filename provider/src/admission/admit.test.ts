@@ -1,0 +1,51 @@
+import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
+import { expect, test } from 'vitest';
+import { testSpec } from '../testing/test-spec.ts';
+import { admit, type OwnerTerms, type TakenResources } from './admit.ts';
+
+const terms: OwnerTerms = {
+  prices: { perGpuHourMicros: 350_000n, perCpuHourMicros: 20_000n },
+  cpus: 4,
+  memoryMib: 8_000,
+  gpuUuids: ['GPU-a', 'GPU-b'],
+};
+const nothing: TakenResources = { cpus: 0, memoryMib: 0, gpuUuids: new Set() };
+
+function judge(spec: Partial<TaskSpec>, taken: Partial<TakenResources> = {}) {
+  const admission = admit(testSpec(spec), terms, { ...nothing, ...taken });
+  return admission.kind === 'take' ? 'take' : admission.reason;
+}
+
+test('an offer that fits and pays what the owner asks is taken', () => {
+  expect(judge({})).toBe('take');
+  expect(judge({ gpu_uuids: ['GPU-a', 'GPU-b'], price_per_hour_micros: '700000' })).toBe('take');
+  expect(judge({ cpus: 0.5, price_per_hour_micros: '10000' })).toBe('take');
+});
+
+test('an offer below the price asked is declined, for GPUs and for cores', () => {
+  expect(judge({ gpu_uuids: ['GPU-a'], price_per_hour_micros: '349999' })).toMatch(/price/);
+  expect(judge({ cpus: 2, price_per_hour_micros: '39999' })).toMatch(/price/);
+});
+
+test('an offer of what other tasks use already is declined', () => {
+  expect(judge({ cpus: 2 }, { cpus: 3 })).toMatch(/CPU/);
+  expect(judge({ cpus: 0.3, price_per_hour_micros: '10000' }, { cpus: 3.7 })).toBe('take');
+  expect(judge({ memory_mib: 2_000 }, { memoryMib: 6_500 })).toMatch(/memory/);
+  expect(
+    judge({ gpu_uuids: ['GPU-a'], price_per_hour_micros: '400000' }, { gpuUuids: new Set(['GPU-a']) }),
+  ).toMatch(/in use/);
+  expect(judge({ gpu_uuids: ['GPU-z'], price_per_hour_micros: '400000' })).toMatch(/no GPU/);
+  expect(judge({ gpu_uuids: ['GPU-a', 'GPU-a'], price_per_hour_micros: '900000' })).toMatch(/twice/);
+});
+
+test('an orchestrator that asks for what no renter may is declined', () => {
+  expect(judge({ image: '--privileged' })).toMatch(/image/);
+  expect(judge({ image: '../../etc' })).toMatch(/image/);
+  expect(judge({ env: { 'A=B': 'x' } })).toMatch(/env/);
+  expect(judge({ command: [] })).toMatch(/command/);
+  expect(judge({ time_limit_seconds: 0 })).toMatch(/time limit/);
+  expect(judge({ stop_grace_seconds: 10_000 })).toMatch(/grace/);
+  expect(judge({ cpus: 0 })).toMatch(/CPU/);
+  expect(judge({ cpus: Number.NaN })).toMatch(/CPU/);
+  expect(judge({ memory_mib: -5 })).toMatch(/memory/);
+});

@@ -1,0 +1,77 @@
+import { limits } from '@computefabric/protocol/limits';
+import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
+import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
+import type { OwnerPrices } from '../config.ts';
+
+/** What the machine has and what its owner asks, as they were announced. */
+export interface OwnerTerms {
+  prices: OwnerPrices;
+  cpus: number;
+  memoryMib: number;
+  gpuUuids: readonly string[];
+}
+
+/** What tasks on the machine take already. */
+export interface TakenResources {
+  cpus: number;
+  memoryMib: number;
+  gpuUuids: ReadonlySet<string>;
+}
+
+export type Admission = { kind: 'take' } | { kind: 'decline'; reason: string };
+
+/** The owner's own judgement of an offer; the market's word is not enough to use somebody's machine. */
+export function admit(offer: TaskSpec, terms: OwnerTerms, taken: TakenResources): Admission {
+  const reason = malformed(offer) ?? doesNotFit(offer, terms, taken) ?? paysTooLittle(offer, terms.prices);
+  return reason === null ? { kind: 'take' } : { kind: 'decline', reason };
+}
+
+/** The parts of a job that reach the engine have to be what any renter may ask for, whoever sends them. */
+function malformed(offer: TaskSpec): string | null {
+  const { image, command, env } = jobSpec.shape;
+  const parts = [
+    ['image', image.safeParse(offer.image)],
+    ['command', command.safeParse(offer.command)],
+    ['env', env.safeParse(offer.env)],
+  ] as const;
+  for (const [name, parsed] of parts) {
+    if (!parsed.success) return `${name}: ${parsed.error.issues[0]?.message ?? 'is not valid'}`;
+  }
+  const { min, max } = limits.timeLimitSeconds;
+  if (offer.time_limit_seconds < min || offer.time_limit_seconds > max)
+    return 'the time limit is out of range';
+  if (offer.stop_grace_seconds < 0 || offer.stop_grace_seconds > longestGraceSeconds)
+    return 'the grace time is out of range';
+  return null;
+}
+
+/** A program that is asked to stop cannot hold the owner's machine for longer. */
+export const longestGraceSeconds = 60;
+
+function doesNotFit(offer: TaskSpec, terms: OwnerTerms, taken: TakenResources): string | null {
+  if (!(offer.cpus > 0) || offer.cpus > terms.cpus - taken.cpus + roundingCpus)
+    return 'not enough CPU cores are free';
+  if (offer.memory_mib < 16 || offer.memory_mib > terms.memoryMib - taken.memoryMib)
+    return 'not enough memory is free';
+  if (new Set(offer.gpu_uuids).size !== offer.gpu_uuids.length) return 'a GPU is named twice';
+  for (const uuid of offer.gpu_uuids) {
+    if (!terms.gpuUuids.includes(uuid)) return `there is no GPU ${uuid}`;
+    if (taken.gpuUuids.has(uuid)) return `GPU ${uuid} is in use`;
+  }
+  return null;
+}
+
+/** Fractions of a core are sums of decimals: 0.1 + 0.2 must fit into 0.3. */
+const roundingCpus = 0.001;
+
+function paysTooLittle(offer: TaskSpec, prices: OwnerPrices): string | null {
+  return BigInt(offer.price_per_hour_micros) < leastPriceMicros(offer, prices)
+    ? 'the price is below what the owner asks'
+    : null;
+}
+
+/** What the owner asks of such a job, micros per hour: by GPU, or by core when it takes none. */
+export function leastPriceMicros(offer: Pick<TaskSpec, 'cpus' | 'gpu_uuids'>, prices: OwnerPrices): bigint {
+  if (offer.gpu_uuids.length > 0) return BigInt(offer.gpu_uuids.length) * prices.perGpuHourMicros;
+  return (BigInt(Math.round(offer.cpus * 1_000)) * prices.perCpuHourMicros) / 1_000n;
+}

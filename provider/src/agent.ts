@@ -1,0 +1,319 @@
+import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import type { TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
+import type { Clock } from '@computefabric/runtime/clock';
+import { toError } from '@computefabric/runtime/errors';
+import { invariant, never } from '@computefabric/runtime/invariant';
+import type { Logger } from '@computefabric/runtime/log';
+import { DeadlineError, withDeadline } from '@computefabric/runtime/wait';
+import { type Admission, admit, type OwnerTerms, type TakenResources } from './admission/admit.ts';
+import type { ContainerDriver } from './container/container-driver.ts';
+import type { ControlPlaneClient } from './control-plane/client.ts';
+import type { Credential } from './control-plane/credential.ts';
+import { LeaseReports } from './control-plane/lease-reports.ts';
+import { Session, type SessionTasks } from './control-plane/session.ts';
+import type { AgentHome } from './home/agent-home.ts';
+import type { BootClock, Moment } from './home/boot-clock.ts';
+import { TaskJournal } from './tasks/journal.ts';
+import { recoverTasks } from './tasks/recover-tasks.ts';
+import { TaskRunner } from './tasks/task-runner.ts';
+
+export interface AgentOptions {
+  home: AgentHome;
+  client: ControlPlaneClient;
+  credential: Credential;
+  driver: ContainerDriver;
+  /** What the machine has now, with the owner's prices. */
+  inventory: () => Promise<Inventory>;
+  network: 'none' | 'bridge';
+  /** How long a drain may take to bring tasks home, beside the grace time of their programs. */
+  drainMs: number;
+  clock: Clock;
+  bootClock: BootClock;
+  log: Logger;
+}
+
+/** How the agent came to its end by itself. */
+export type AgentEnd = { kind: 'left' } | { kind: 'failed'; error: Error };
+
+/** While an image is pulled its progress is told this often, beside the market's heartbeats. */
+const progressEveryMs = 2_000;
+const goodbyeMs = 2_000;
+const removeMs = 10_000;
+const rejectMs = 10_000;
+
+/**
+ * The agent at work: takes offers that suit the owner, walks each through its life, and keeps the orchestrator
+ * and itself of one mind about them.
+ */
+export class Agent implements SessionTasks {
+  readonly #options: AgentOptions;
+  readonly #session: Session;
+  readonly #runners = new Map<string, TaskRunner>();
+  /** What every task takes, from the moment its offer is taken until nothing of it is left. */
+  readonly #taken = new Map<string, TaskSpec>();
+  readonly #leaving = new AbortController();
+  #serving: Promise<AgentEnd> | undefined;
+  /** What was announced last: offers are judged by it. */
+  #announced: Inventory | undefined;
+  #progressToldAt = Number.NEGATIVE_INFINITY;
+  #draining = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#session = new Session({
+      client: options.client,
+      credential: options.credential,
+      inventory: () => this.#look(),
+      tasks: this,
+      clock: options.bootClock,
+      log: options.log,
+    });
+  }
+
+  /**
+   * Takes up what an earlier process left, then serves until `drain` or `leave`. Resolves with how it ended;
+   * after a failure nothing has been touched and the process should end.
+   */
+  async start(): Promise<{ ended: Promise<AgentEnd> }> {
+    await this.#look();
+    await this.#recover();
+    this.#serving = this.#session.run(this.#leaving.signal).then(
+      (): AgentEnd => ({ kind: 'left' }),
+      (thrown: unknown): AgentEnd => {
+        // A newer process speaks for this machine now, or the market refuses it: no task is ours to touch.
+        this.#leaveTasks();
+        return { kind: 'failed', error: toError(thrown) };
+      },
+    );
+    return { ended: this.#serving };
+  }
+
+  /** Leases whose tasks are in hand: what the sweep must not touch. */
+  heldLeases(): string[] {
+    return [...this.#taken.keys()];
+  }
+
+  /**
+   * The owner takes the machine back: no more offers, programs are stopped with their grace time, what can be
+   * brought home is, and no container is left. What the orchestrator did not hear, the next start tells it.
+   */
+  async drain(): Promise<void> {
+    if (this.#draining) return;
+    this.#draining = true;
+    const { log, drainMs } = this.#options;
+    const goodbye = this.#session.goodbye(false, goodbyeMs);
+    const runners = [...this.#runners.values()];
+    const graceMs = Math.max(0, ...runners.map((runner) => runner.record.spec.stop_grace_seconds)) * 1_000;
+    await Promise.all(runners.map((runner) => runner.stop('provider-left')));
+    await withDeadline(
+      Promise.all(runners.map((runner) => runner.run())),
+      graceMs + drainMs,
+      'bringing tasks home',
+    ).catch((thrown: unknown) => {
+      if (!(thrown instanceof DeadlineError)) throw thrown;
+      log.warn('some tasks could not be brought home in time; the next start reports them');
+    });
+    await goodbye;
+    await this.#removeContainers();
+    await this.#session.goodbye(true, goodbyeMs);
+    await this.leave();
+  }
+
+  /** Stops all loops and touches nothing: containers go on without us. */
+  async leave(): Promise<void> {
+    this.#leaving.abort();
+    this.#leaveTasks();
+    await Promise.all([...this.#runners.values()].map((runner) => runner.run()));
+    await this.#serving;
+  }
+
+  held(): ReturnType<SessionTasks['held']> {
+    return [...this.#runners.values()].map(({ record }) => ({
+      lease_id: record.spec.lease_id,
+      fence: record.spec.fence,
+      task_state: record.state,
+    }));
+  }
+
+  beating(): ReturnType<SessionTasks['beating']> {
+    return (
+      [...this.#runners.values()]
+        // Of a try that is over and cleaned up only its release is on the way: there is nothing to keep alive.
+        .filter(({ record }) => record.aliveUntil !== null && !(record.endReported && record.removed))
+        .map(({ record, progress }) => ({
+          lease_id: record.spec.lease_id,
+          fence: record.spec.fence,
+          task_state: record.state,
+          progress: progress && { done_bytes: progress.bytesDone, total_bytes: progress.bytesTotal },
+        }))
+    );
+  }
+
+  verdict(leaseId: string, verdict: Verdict, aliveUntil: Moment): void {
+    const runner = this.#runners.get(leaseId);
+    if (!runner) return; // Done and forgotten while the answer was on its way.
+    switch (verdict) {
+      case 'run':
+        this.#watch(leaseId, runner.renew(aliveUntil));
+        return;
+      case 'stop':
+        this.#watch(leaseId, runner.renew(aliveUntil));
+        this.#watch(leaseId, runner.stop('cancelled'));
+        return;
+      case 'gone':
+        runner.abandon('the orchestrator says that it is gone');
+        return;
+      default:
+        never(verdict, 'verdict');
+    }
+  }
+
+  offer(spec: TaskSpec): void {
+    // The same offer again, after a lost answer: it is in hand.
+    if (this.#taken.has(spec.lease_id)) return;
+    const { log } = this.#options;
+    const admission: Admission = this.#draining
+      ? { kind: 'decline', reason: 'the owner takes the machine back' }
+      : admit(spec, this.#terms(), this.#takenResources());
+    if (admission.kind === 'decline') {
+      log.info({ lease_id: spec.lease_id, job_id: spec.job_id, reason: admission.reason }, 'offer declined');
+      this.#watch(spec.lease_id, this.#reports(spec).reject(admission.reason, AbortSignal.timeout(rejectMs)));
+      return;
+    }
+    this.#taken.set(spec.lease_id, spec);
+    this.#watch(spec.lease_id, this.#take(spec));
+  }
+
+  async #take(spec: TaskSpec): Promise<void> {
+    try {
+      this.#walk(await TaskJournal.create(this.#options.home.tasks, spec));
+    } catch (thrown) {
+      this.#taken.delete(spec.lease_id);
+      await this.#reports(spec).reject(
+        'the machine cannot keep a journal of it',
+        AbortSignal.timeout(rejectMs),
+      );
+      throw thrown;
+    }
+  }
+
+  async #recover(): Promise<void> {
+    const { home, driver, log } = this.#options;
+    const journals = await TaskJournal.loadAll(home.tasks, log);
+    const { tasks, unknown } = recoverTasks(journals, await driver.listOwned(), log);
+    if (unknown.length > 0) log.warn({ leases: unknown }, 'the engine holds what no journal tells of');
+    for (const { journal } of tasks) {
+      this.#taken.set(journal.record.spec.lease_id, journal.record.spec);
+      this.#walk(journal);
+    }
+  }
+
+  #walk(journal: TaskJournal): void {
+    const { driver, clock, bootClock, log, network } = this.#options;
+    const { spec } = journal.record;
+    const runner = new TaskRunner({
+      journal,
+      reports: this.#reports(spec),
+      driver,
+      clock,
+      bootClock,
+      log,
+      network,
+      isSimulatedGpu: (uuid) => this.#inventoryNow().gpus.some((gpu) => gpu.uuid === uuid && gpu.simulated),
+      onNews: (news) => this.#onNews(news),
+    });
+    this.#runners.set(spec.lease_id, runner);
+    const walk = runner.run().then((end) => {
+      if (end === 'left') return;
+      this.#runners.delete(spec.lease_id);
+      this.#taken.delete(spec.lease_id);
+    });
+    this.#watch(spec.lease_id, walk);
+  }
+
+  #onNews(news: 'state' | 'progress'): void {
+    if (news === 'progress') {
+      const now = this.#options.clock.monotonic();
+      if (now - this.#progressToldAt < progressEveryMs) return;
+      this.#progressToldAt = now;
+    }
+    this.#session.beatSoon();
+  }
+
+  /** The machine as it is now. An engine that is away for a moment does not change what it has. */
+  async #look(): Promise<Inventory> {
+    try {
+      this.#announced = await this.#options.inventory();
+    } catch (thrown) {
+      if (!this.#announced) throw thrown;
+      this.#options.log.warn(
+        { err: toError(thrown) },
+        'the machine could not be looked at; announcing it as before',
+      );
+    }
+    return this.#announced;
+  }
+
+  #inventoryNow(): Inventory {
+    invariant(this.#announced, 'the machine is looked at before it is offered');
+    return this.#announced;
+  }
+
+  #terms(): OwnerTerms {
+    const inventory = this.#inventoryNow();
+    return {
+      prices: {
+        perGpuHourMicros: BigInt(inventory.price_per_gpu_hour_micros),
+        perCpuHourMicros: BigInt(inventory.price_per_cpu_hour_micros),
+      },
+      cpus: inventory.cpus,
+      memoryMib: inventory.memory_mib,
+      gpuUuids: inventory.gpus.map((gpu) => gpu.uuid),
+    };
+  }
+
+  #takenResources(): TakenResources {
+    const specs = [...this.#taken.values()];
+    return {
+      cpus: specs.reduce((sum, spec) => sum + spec.cpus, 0),
+      memoryMib: specs.reduce((sum, spec) => sum + spec.memory_mib, 0),
+      gpuUuids: new Set(specs.flatMap((spec) => spec.gpu_uuids)),
+    };
+  }
+
+  #reports(spec: TaskSpec): LeaseReports {
+    return new LeaseReports(this.#session, this.#options.bootClock, spec);
+  }
+
+  #leaveTasks(): void {
+    for (const runner of this.#runners.values()) runner.leave();
+  }
+
+  /** The last thing of a drain: whatever a task is still waiting for, its container goes now. */
+  async #removeContainers(): Promise<void> {
+    const { driver, log } = this.#options;
+    this.#leaveTasks();
+    await Promise.all(
+      [...this.#runners.keys()].map(async (leaseId) => {
+        try {
+          await this.#runners.get(leaseId)?.run();
+          await withDeadline(driver.removeLease(leaseId), removeMs, `removing the container of ${leaseId}`);
+        } catch (thrown) {
+          log.error({ lease_id: leaseId, err: toError(thrown) }, 'container not removed');
+        }
+      }),
+    );
+  }
+
+  /** What goes on by itself and has nobody to tell: a failure of it is ours and is logged. */
+  #watch(leaseId: string, work: Promise<unknown>): void {
+    work.catch((thrown: unknown) => {
+      if (!this.#leaving.signal.aborted) {
+        this.#options.log.error(
+          { lease_id: leaseId, err: toError(thrown) },
+          'could not be done for the task',
+        );
+      }
+    });
+  }
+}

@@ -1,0 +1,121 @@
+import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import { systemClock } from '@computefabric/runtime/clock';
+import { toError } from '@computefabric/runtime/errors';
+import type { Lifecycle } from '@computefabric/runtime/lifecycle';
+import type { Logger } from '@computefabric/runtime/log';
+import { Agent, type AgentEnd } from './agent.ts';
+import type { ProviderConfig } from './config.ts';
+import type { ContainerDriver } from './container/container-driver.ts';
+import { isContainerError } from './container/container-error.ts';
+import { DockerDriver } from './container/docker-driver.ts';
+import { parseEngineAddress } from './container/engine-address.ts';
+import { ControlPlaneClient } from './control-plane/client.ts';
+import { obtainCredential } from './control-plane/credential.ts';
+import { startGuard } from './guard-process.ts';
+import { type AgentHome, agentHome, obtainAgentId, prepareHome } from './home/agent-home.ts';
+import { systemBootClock } from './home/boot-clock.ts';
+import { takeLock } from './home/home-lock.ts';
+import { discoverInventory } from './inventory/discover-inventory.ts';
+import { StartError } from './start-error.ts';
+
+/** Reading the last output, reporting and removing containers when the owner stops the agent. */
+export const drainMs = 10_000;
+
+/** The watchdog takes an agent for frozen that has left no sign of life for several times this long. */
+const signOfLifeMs = 1_000;
+
+interface ComposeOptions {
+  env: Readonly<Record<string, string | undefined>>;
+  log: Logger;
+  /** Takes in how to undo each part. */
+  lifecycle: Lifecycle;
+  /** Aborts when the owner stops the agent before it has started. */
+  signal: AbortSignal;
+}
+
+/**
+ * Builds and starts the agent, part by part. What can be wrong with the machine is found before the join token
+ * is spent.
+ *
+ * @throws StartError saying what the owner has to do
+ */
+export async function compose(
+  config: ProviderConfig,
+  { env, log, lifecycle, signal }: ComposeOptions,
+): Promise<{ ended: Promise<AgentEnd> }> {
+  const home = agentHome(config.home);
+  await prepareHome(home);
+  const lock = await lockHome(home);
+  lifecycle.add('lock', () => lock.release());
+  const living = setInterval(() => {
+    lock
+      .touch()
+      .catch((thrown: unknown) => log.warn({ err: toError(thrown) }, 'no sign of life could be left'));
+  }, signOfLifeMs);
+  lifecycle.add('signs of life', () => clearInterval(living));
+
+  const driver = makeDriver(config, await obtainAgentId(home));
+  const machine = await lookAtMachine(config, driver);
+  log.info(
+    { docker_version: machine.docker_version, cpus: machine.cpus, gpus: machine.gpus.length },
+    'machine seen',
+  );
+
+  const client = new ControlPlaneClient(config.orchestratorUrl);
+  const credential = await obtainCredential({
+    path: home.credential,
+    client,
+    joinToken: config.joinToken,
+    name: config.name,
+    log,
+    signal,
+  });
+
+  const guard = startGuard({ home, env, log });
+  lifecycle.add('watchdog', () => guard.stop());
+
+  const agent = new Agent({
+    home,
+    client,
+    credential,
+    driver,
+    inventory: () => discoverInventory(config, driver),
+    network: config.network,
+    drainMs,
+    clock: systemClock,
+    bootClock: systemBootClock,
+    log,
+  });
+  lifecycle.add('agent', () => agent.drain());
+  return await agent.start();
+}
+
+async function lockHome(home: AgentHome) {
+  const taken = await takeLock(home.agentLock);
+  if (taken.kind === 'locked') return taken.lock;
+  throw new StartError(
+    `Another agent (process ${taken.owner.pid}) works in ${home.root}: stop it first, or give this one another PROVIDER_HOME.`,
+    'other-agent',
+  );
+}
+
+function makeDriver(config: ProviderConfig, agentId: string): ContainerDriver {
+  try {
+    return new DockerDriver({ address: parseEngineAddress(config.dockerHost), agentId });
+  } catch (thrown) {
+    throw new StartError(toError(thrown).message, 'configuration', thrown);
+  }
+}
+
+/** A first look, for the mistakes that the owner can put right. */
+async function lookAtMachine(config: ProviderConfig, driver: ContainerDriver): Promise<Inventory> {
+  try {
+    return await discoverInventory(config, driver);
+  } catch (thrown) {
+    throw new StartError(
+      toError(thrown).message,
+      isContainerError(thrown) ? 'no-engine' : 'configuration',
+      thrown,
+    );
+  }
+}

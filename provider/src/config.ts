@@ -1,0 +1,102 @@
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import { resolve } from 'node:path';
+import { displayName } from '@computefabric/protocol/common';
+import { parseUsd } from '@computefabric/protocol/money';
+import { logLevelSetting, parseSettings } from '@computefabric/runtime/config';
+import type { LogLevel } from '@computefabric/runtime/log';
+import { type Secret, secretSetting } from '@computefabric/runtime/secret';
+import { z } from 'zod';
+
+/** Memory that is never offered: the owner's system needs some to stay usable. */
+const keptMemoryMib = 1_024;
+const bytesPerMib = 1_048_576;
+
+const usd = z.string().transform((text, context) => {
+  const micros = parseUsd(text);
+  if (micros !== null) return micros;
+  context.addIssue({ code: 'custom', message: 'must be an amount in USD such as 0.35' });
+  return z.NEVER;
+});
+
+const settings = z.object({
+  /** Address of the orchestrator. */
+  COMPUTEFABRIC_URL: z
+    .url({ protocol: /^https?$/, message: 'must be an http or https address' })
+    .default('http://127.0.0.1:4000'),
+  /** One-use token with which the machine joins; needed for the first start only. */
+  PROVIDER_JOIN_TOKEN: secretSetting.optional(),
+  /** The machine's name on the market. */
+  PROVIDER_NAME: displayName.optional(),
+  /** Folder for the credential, task journals and spooled output. One agent per folder. */
+  PROVIDER_HOME: z.string().default('./.computefabric/provider'),
+  /** Simulated GPUs to offer beside real ones, such as `2x NVIDIA GeForce RTX 4090:24564`. */
+  PROVIDER_SIMULATED_GPUS: z.string().default(''),
+  /** What a GPU costs, USD per hour; jobs that pay less are declined. */
+  PROVIDER_PRICE_PER_GPU_HOUR: usd.prefault('0.35'),
+  /** What a CPU core costs when no GPU is asked for, USD per hour. */
+  PROVIDER_PRICE_PER_CPU_HOUR: usd.prefault('0.02'),
+  /** Most CPU cores to offer; all by default. */
+  PROVIDER_CPUS: z.coerce.number().min(0.1).max(4_096).optional(),
+  /** Most main memory to offer, MiB; all but 1 GiB by default. */
+  PROVIDER_MEMORY_MIB: z.coerce.number().int().min(16).max(16_777_216).optional(),
+  /**
+   * Network of jobs. `none` has only loopback. `bridge` reaches the internet and also the owner's local
+   * network, which is why the owner has to ask for it.
+   */
+  PROVIDER_NETWORK: z.enum(['none', 'bridge']).default('none'),
+  /** The Docker engine, such as `unix:///var/run/docker.sock`; where engines usually listen by default. */
+  DOCKER_HOST: z.string().optional(),
+  LOG_LEVEL: logLevelSetting.default('info'),
+});
+
+export interface ProviderConfig {
+  orchestratorUrl: string;
+  joinToken: Secret | null;
+  name: string;
+  /** Absolute path. */
+  home: string;
+  simulatedGpus: string;
+  prices: OwnerPrices;
+  /** Most that is offered of the machine. */
+  offered: { cpus: number; memoryMib: number };
+  network: 'none' | 'bridge';
+  dockerHost: string | null;
+  logLevel: LogLevel;
+}
+
+/** What the owner asks, micros per hour. */
+export interface OwnerPrices {
+  perGpuHourMicros: bigint;
+  perCpuHourMicros: bigint;
+}
+
+/**
+ * The agent's settings.
+ *
+ * @throws ConfigError naming every wrong variable.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): ProviderConfig {
+  const given = parseSettings(settings, env);
+  const memoryMib = Math.floor(totalmem() / bytesPerMib);
+  return {
+    orchestratorUrl: given.COMPUTEFABRIC_URL.replace(/\/+$/, ''),
+    joinToken: given.PROVIDER_JOIN_TOKEN ?? null,
+    name: given.PROVIDER_NAME ?? hostname(),
+    home: resolve(given.PROVIDER_HOME),
+    simulatedGpus: given.PROVIDER_SIMULATED_GPUS,
+    prices: {
+      perGpuHourMicros: given.PROVIDER_PRICE_PER_GPU_HOUR,
+      perCpuHourMicros: given.PROVIDER_PRICE_PER_CPU_HOUR,
+    },
+    offered: {
+      cpus: Math.min(given.PROVIDER_CPUS ?? Number.POSITIVE_INFINITY, availableParallelism()),
+      memoryMib: Math.min(
+        given.PROVIDER_MEMORY_MIB ?? Number.POSITIVE_INFINITY,
+        Math.max(memoryMib - keptMemoryMib, Math.floor(memoryMib / 2)),
+      ),
+    },
+    network: given.PROVIDER_NETWORK,
+    dockerHost: given.DOCKER_HOST ?? null,
+    logLevel: given.LOG_LEVEL,
+  };
+}

@@ -1,0 +1,210 @@
+import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import { startedLease } from '@computefabric/protocol/provider-api/v1/leases';
+import type { TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
+import { fenceHeader } from '@computefabric/protocol/provider-api/v1/common';
+import { silentLogger } from '@computefabric/runtime/log';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Secret } from '@computefabric/runtime/secret';
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { systemBootClock } from '../home/boot-clock.ts';
+import { StartError } from '../start-error.ts';
+import { FakeOrchestrator } from '../testing/fake-orchestrator.ts';
+import { testInventory } from '../testing/test-inventory.ts';
+import { testSpec } from '../testing/test-spec.ts';
+import { ControlPlaneClient } from './client.ts';
+import { obtainCredential } from './credential.ts';
+import { LeaseGone, LeaseReports } from './lease-reports.ts';
+import { ReplacedError, Session, type SessionTasks } from './session.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cf-session-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+let market: FakeOrchestrator;
+let stop: AbortController;
+let homes = 0;
+beforeEach(async () => {
+  market = await FakeOrchestrator.start();
+  stop = new AbortController();
+});
+afterEach(async () => {
+  stop.abort();
+  await market.goAway();
+  expect(market.violations).toEqual([]);
+});
+
+class Tasks implements SessionTasks {
+  readonly verdicts: Array<[string, Verdict]> = [];
+  readonly offers: TaskSpec[] = [];
+  specs: TaskSpec[] = [];
+  held() {
+    return this.specs.map(({ lease_id, fence }) => ({ lease_id, fence, task_state: 'running' as const }));
+  }
+  beating() {
+    return this.held().map((task) => ({ ...task, progress: null }));
+  }
+  verdict(lease: string, verdict: Verdict) {
+    this.verdicts.push([lease, verdict]);
+  }
+  offer(spec: TaskSpec) {
+    this.offers.push(spec);
+  }
+}
+
+async function connect(
+  tasks = new Tasks(),
+  inventory: () => Promise<Inventory> = () => Promise.resolve(testInventory()),
+) {
+  homes += 1;
+  const client = new ControlPlaneClient(market.url);
+  const path = join(folder, `${homes}.json`);
+  const joinToken = new Secret(market.joinToken);
+  const credential = await obtainCredential({
+    path,
+    client,
+    joinToken,
+    name: 'machine',
+    log: silentLogger,
+    signal: stop.signal,
+  });
+  const session = new Session({
+    client,
+    credential,
+    inventory,
+    tasks,
+    clock: systemBootClock,
+    log: silentLogger,
+  });
+  const ended = session.run(stop.signal);
+  ended.catch(() => undefined);
+  return { session, ended, tasks, path, client, credential };
+}
+
+test('the join token is spent once and the credential is kept where only its owner can read it', async () => {
+  const { path, client, credential } = await connect();
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(readFileSync(path, 'utf8')).toContain(credential.bearer.reveal());
+  const options = { path, client, name: 'machine', log: silentLogger, signal: stop.signal };
+  const again = await obtainCredential({ ...options, joinToken: null });
+  expect(again.bearer.reveal()).toBe(credential.bearer.reveal());
+  expect(market.countOf('enrollProvider')).toBe(1);
+  const elsewhere = { ...options, path: `${path}.other` };
+  await expect(obtainCredential({ ...elsewhere, joinToken: null })).rejects.toThrow(/PROVIDER_JOIN_TOKEN/);
+  await expect(obtainCredential({ ...elsewhere, joinToken: new Secret('wrong') })).rejects.toThrow(
+    StartError,
+  );
+});
+
+test('an offer arrives within a moment and a nudge brings a heartbeat at once', async () => {
+  const { tasks } = await connect();
+  await market.until('the agent polls', () => market.session === 1);
+  const lease = market.offer(testSpec());
+  await market.until('the offer arrives', () => tasks.offers.length === 1, 1_000);
+  expect(tasks.offers[0]?.lease_id).toBe(lease.spec.lease_id);
+});
+
+test('calls survive lost requests, lost answers, server errors and an orchestrator that goes away', async () => {
+  const { session, tasks } = await connect();
+  const lease = market.offer(testSpec());
+  tasks.specs = [lease.spec];
+  const reports = new LeaseReports(session, systemBootClock, lease.spec);
+  for (const kind of ['lost-before', 'lost-after', 'server-error'] as const) {
+    market.faults.push({ call: 'acceptLease', kind, times: 1 });
+  }
+  await reports.accept(stop.signal);
+  await market.goAway();
+  const started = reports.started('sha256:1', stop.signal);
+  await market.comeBack();
+  await started;
+  expect(lease.effects).toEqual(['accept', 'started']);
+});
+
+test('a report on an old fence, or of a lease nobody knows, says that the lease is gone', async () => {
+  const { session } = await connect();
+  const lease = market.offer(testSpec({ fence: 7 }));
+  const stale = new LeaseReports(session, systemBootClock, { ...lease.spec, fence: 6 });
+  await expect(stale.accept(stop.signal)).rejects.toThrow(LeaseGone);
+  await expect(new LeaseReports(session, systemBootClock, testSpec()).accept(stop.signal)).rejects.toThrow(
+    LeaseGone,
+  );
+  expect(lease.effects).toEqual([]);
+});
+
+test('a process that was replaced by a newer one stops and says so', async () => {
+  const { ended, session } = await connect();
+  await market.until('the session is open', () => market.session === 1);
+  const before = market.session;
+  market.replaceAgent();
+  await expect(ended).rejects.toThrow(ReplacedError);
+  expect(market.session).toBe(before + 1);
+  const call = session.call(
+    startedLease,
+    { params: { lease: testSpec().lease_id }, body: { image_digest: null } },
+    { deadlineMs: 1_000, headers: { [fenceHeader]: '1' } },
+    stop.signal,
+  );
+  await expect(call).rejects.toThrow(ReplacedError);
+});
+
+test('a hello whose answer was lost is not mistaken for another process', async () => {
+  market.faults.push({ call: 'helloProvider', kind: 'lost-after', times: 2 });
+  const { ended, tasks } = await connect();
+  await market.until('the third hello is answered', () => market.session === 3);
+  // The straggler: an earlier hello of ours takes effect after the one that was answered.
+  market.replaceAgent();
+  await market.until('the agent says hello again', () => market.hellos.length === 4);
+  market.offer(testSpec());
+  await market.until('it serves', () => tasks.offers.length === 1);
+  stop.abort();
+  await ended;
+});
+
+test('a try that the orchestrator does not mention is gone', async () => {
+  const tasks = new Tasks();
+  const known = market.offer(testSpec());
+  known.state = 'active';
+  const unknown = testSpec();
+  tasks.specs = [known.spec, unknown];
+  await connect(tasks);
+  await market.until('hello is answered', () => tasks.verdicts.length >= 2);
+  expect(tasks.verdicts.slice(0, 2)).toEqual([
+    [known.spec.lease_id, 'run'],
+    [unknown.lease_id, 'gone'],
+  ]);
+});
+
+test('after a silence longer than the lease time the machine introduces itself again', async () => {
+  await market.goAway();
+  market = await FakeOrchestrator.start({ leaseTtlSeconds: 0.6, heartbeatSeconds: 0.2 });
+  const { tasks } = await connect();
+  await market.until('the first hello', () => market.hellos.length === 1);
+  await market.goAway();
+  const awaySince = performance.now();
+  await market.until('a while has passed', () => performance.now() - awaySince > 900);
+  await market.comeBack();
+  await market.until('the second hello', () => market.hellos.length === 2);
+  market.offer(testSpec());
+  await market.until('it serves', () => tasks.offers.length === 1);
+});
+
+test('a machine that the orchestrator does not know is told what to do', async () => {
+  const { path, client } = await connect();
+  await market.until('the session is open', () => market.session === 1);
+  stop.abort();
+  await market.goAway();
+  market = await FakeOrchestrator.start();
+  const other = new ControlPlaneClient(market.url);
+  expect(client).not.toBe(other);
+  const options = { path, client: other, joinToken: null, name: 'x', log: silentLogger };
+  const credential = await obtainCredential({ ...options, signal: AbortSignal.timeout(5_000) });
+  const session = new Session({
+    client: other,
+    credential,
+    inventory: () => Promise.resolve(testInventory()),
+    tasks: new Tasks(),
+    clock: systemBootClock,
+    log: silentLogger,
+  });
+  await expect(session.run(AbortSignal.timeout(5_000))).rejects.toThrow(/refuses this machine/);
+});

@@ -1,0 +1,327 @@
+import type { Contract } from '@computefabric/protocol/contract';
+import { limits } from '@computefabric/protocol/limits';
+import { sessionHeader } from '@computefabric/protocol/provider-api/v1/common';
+import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import {
+  goodbye,
+  heartbeat,
+  hello,
+  poll,
+  type TaskSpec,
+  type Verdict,
+} from '@computefabric/protocol/provider-api/v1/session';
+import { backoffMs } from '@computefabric/runtime/backoff';
+import type { Logger } from '@computefabric/runtime/log';
+import { pause } from '@computefabric/runtime/wait';
+import type { z } from 'zod';
+import { agentVersion } from '../agent-version.ts';
+import { Bell } from '../bell.ts';
+import { addMs, type BootClock, type Moment, msBetween } from '../home/boot-clock.ts';
+import { StartError } from '../start-error.ts';
+import { type CallOptions, type CallParts, CallRefused, type ControlPlaneClient } from './client.ts';
+import type { Credential } from './credential.ts';
+import { isUnanswered, repeatUntilAnswered } from './repeat.ts';
+
+type HelloTask = z.infer<NonNullable<typeof hello.body>>['tasks'][number];
+type HeartbeatTask = z.infer<NonNullable<typeof heartbeat.body>>['tasks'][number];
+
+/** What the session asks and tells about the tries that the agent holds. */
+export interface SessionTasks {
+  /** Every try of which there is a journal: one that hello does not name is lost at once. */
+  held(): HelloTask[];
+  /** The tries that the orchestrator knows to be ours. */
+  beating(): HeartbeatTask[];
+  /** The fate of a try; `aliveUntil` is when it dies if nothing is heard again. */
+  verdict(leaseId: string, verdict: Verdict, aliveUntil: Moment): void;
+  offer(spec: TaskSpec): void;
+}
+
+export interface SessionOptions {
+  client: ControlPlaneClient;
+  credential: Credential;
+  inventory: () => Promise<Inventory>;
+  tasks: SessionTasks;
+  clock: BootClock;
+  log: Logger;
+}
+
+export interface SessionCallOptions extends Omit<CallOptions, 'bearer' | 'signal'> {
+  /** Runs before each try of the call. */
+  beforeEach?: () => void;
+}
+
+interface OpenSession {
+  number: number;
+  leaseTtlSeconds: number;
+  heartbeatSeconds: number;
+  pollSeconds: number;
+  /** Aborts when this session gives way to the next one of this process. */
+  over: AbortController;
+}
+
+/** A newer process speaks for this machine: this one stops at once and touches nothing. */
+export class ReplacedError extends Error {
+  override readonly name = 'ReplacedError';
+}
+
+/** The session was opened anew while a call of the old one was under way: make the call again. */
+class SessionChanged extends Error {
+  override readonly name = 'SessionChanged';
+}
+
+/** A suspended machine asks this often whether it may come back. */
+const suspendedAskMs = 30_000;
+const callDeadlineMs = 10_000;
+/** News that come together share one heartbeat. */
+const coalesceMs = 25;
+
+/**
+ * The agent's place on the market: says hello, then beats and polls until it is told to stop. Connections go
+ * out only. An orchestrator that is away, for however long, is called again until it answers.
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #opened = new Bell();
+  readonly #news = new Bell();
+  readonly #replaced = new AbortController();
+  #current: OpenSession | undefined;
+  /** Hellos of this process without an answer: one may still arrive and make our session an old one. */
+  #unansweredHellos = 0;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Serves until the signal aborts.
+   *
+   * @throws ReplacedError when a newer process has taken over
+   * @throws StartError when the orchestrator does not know this machine
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = AbortSignal.any([signal, this.#replaced.signal]);
+    for (let first = true; !stop.aborted; first = false) {
+      try {
+        const session = await this.#open(stop, first);
+        const over = AbortSignal.any([stop, session.over.signal]);
+        await Promise.all([this.#beat(session, over), this.#poll(session, over)]);
+      } catch (thrown) {
+        if (!stop.aborted) throw thrown;
+      }
+    }
+    this.#replaced.signal.throwIfAborted();
+  }
+
+  /** Sends a heartbeat soon: something has changed. */
+  beatSoon(): void {
+    this.#news.ring();
+  }
+
+  /**
+   * Makes a call of the current session until it is answered.
+   *
+   * @throws CallRefused for every refusal but a stale session
+   * @throws the signal's reason when it aborts
+   */
+  async call<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
+    contract: Contract<P, Q, B, R>,
+    parts: CallParts<P, Q, B>,
+    options: SessionCallOptions,
+    signal: AbortSignal,
+  ): Promise<z.output<R>> {
+    const stop = AbortSignal.any([signal, this.#replaced.signal]);
+    for (;;) {
+      const session = await this.#whenOpen(stop);
+      try {
+        return await repeatUntilAnswered(
+          { what: contract.id, log: this.#options.log, signal: stop },
+          async () => {
+            if (this.#current !== session) throw new SessionChanged();
+            return await this.#callOnce(contract, session, parts, options, stop);
+          },
+        );
+      } catch (thrown) {
+        if (!(thrown instanceof SessionChanged)) throw thrown;
+      }
+    }
+  }
+
+  /** Tells the orchestrator once, without insisting: it notices by itself when we are gone. */
+  async goodbye(leaving: boolean, deadlineMs: number): Promise<void> {
+    const session = this.#current;
+    if (!session) return;
+    try {
+      const signal = AbortSignal.timeout(deadlineMs);
+      await this.#callOnce(goodbye, session, { body: { leaving } }, { deadlineMs }, signal);
+    } catch (thrown) {
+      this.#options.log.warn({ err: thrown, leaving }, 'goodbye was not heard');
+    }
+  }
+
+  /** Opens a session. Until the first hello is answered a refusal ends the agent; later it is waited out. */
+  async #open(signal: AbortSignal, first: boolean): Promise<OpenSession> {
+    const { client, credential, tasks, clock, log } = this.#options;
+    for (let attempt = 0; ; attempt += 1) {
+      signal.throwIfAborted();
+      const inventory = await this.#options.inventory();
+      const held = tasks.held();
+      const sentAt = clock.now();
+      this.#unansweredHellos += 1;
+      try {
+        const reply = await client.call(
+          hello,
+          { body: { agent_version: agentVersion, inventory, tasks: held } },
+          { bearer: credential.bearer, deadlineMs: callDeadlineMs, signal },
+        );
+        this.#unansweredHellos -= 1;
+        const session: OpenSession = {
+          number: reply.session,
+          leaseTtlSeconds: reply.lease_ttl_seconds,
+          heartbeatSeconds: reply.heartbeat_seconds,
+          pollSeconds: reply.poll_seconds,
+          over: new AbortController(),
+        };
+        this.#applyVerdicts(held, reply.tasks, addMs(sentAt, session.leaseTtlSeconds * 1_000));
+        this.#current = session;
+        this.#opened.ring();
+        log.info({ session: session.number, held: held.length }, 'session open');
+        return session;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        if (thrown instanceof CallRefused) this.#unansweredHellos -= 1;
+        if (thrown instanceof CallRefused && thrown.code === 'provider/suspended') {
+          log.warn('this machine is suspended; asking again later');
+          await pause(suspendedAskMs, signal);
+        } else if (thrown instanceof CallRefused && (first || !isUnanswered(thrown))) {
+          throw new StartError(`The orchestrator refuses this machine: ${thrown.message}`, 'refused', thrown);
+        } else if (isUnanswered(thrown)) {
+          if (attempt % 20 === 0)
+            log.warn({ err: thrown, attempt }, 'the orchestrator does not answer; trying again');
+          await pause(backoffMs(attempt, { baseMs: 200, maxMs: 10_000 }), signal);
+        } else throw thrown;
+      }
+    }
+  }
+
+  /** Beats at the market's pace, give or take a tenth so that machines do not beat in step, and at any news. */
+  async #beat(session: OpenSession, signal: AbortSignal): Promise<void> {
+    const { tasks, clock, log } = this.#options;
+    const everyMs = session.heartbeatSeconds * 1_000;
+    let lastHeard = clock.now();
+    let failures = 0;
+    while (!signal.aborted) {
+      const delayMs =
+        failures === 0
+          ? everyMs * (0.9 + Math.random() / 5)
+          : backoffMs(failures - 1, { baseMs: 200, maxMs: everyMs });
+      await this.#news.wait(delayMs, signal);
+      await pause(Math.min(coalesceMs, everyMs), signal);
+      if (signal.aborted) return;
+      const beating = tasks.beating();
+      const sentAt = clock.now();
+      try {
+        const deadlineMs = Math.min(everyMs, callDeadlineMs);
+        const body = { tasks: beating };
+        const reply = await this.#callOnce(heartbeat, session, { body }, { deadlineMs }, signal);
+        this.#applyVerdicts(beating, reply.tasks, addMs(sentAt, reply.lease_ttl_seconds * 1_000));
+        failures = 0;
+        const silentMs = msBetween(lastHeard, clock.now());
+        lastHeard = clock.now();
+        // After so long they may have taken us for gone: introduce the machine again.
+        if (silentMs > session.leaseTtlSeconds * 1_000) this.#reopen(session);
+      } catch (thrown) {
+        if (signal.aborted || thrown instanceof SessionChanged) return;
+        failures += 1;
+        if (failures === 1) log.warn({ err: thrown }, 'heartbeat not answered');
+      }
+    }
+  }
+
+  /** Asks for offers, one long question after the other. */
+  async #poll(session: OpenSession, signal: AbortSignal): Promise<void> {
+    const { tasks, log } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      const deadlineMs = Math.min(session.pollSeconds, limits.pollSeconds * 2) * 1_000 + callDeadlineMs;
+      try {
+        const reply = await this.#callOnce(poll, session, { body: {} }, { deadlineMs }, signal);
+        failures = 0;
+        if (reply.nudge) this.beatSoon();
+        for (const spec of reply.offers) tasks.offer(spec);
+      } catch (thrown) {
+        if (signal.aborted || thrown instanceof SessionChanged) return;
+        const suspended = thrown instanceof CallRefused && thrown.code === 'provider/suspended';
+        if (failures === 0)
+          log.warn({ err: thrown }, suspended ? 'this machine is suspended' : 'poll not answered');
+        await pause(suspended ? suspendedAskMs : backoffMs(failures, { baseMs: 200, maxMs: 10_000 }), signal);
+        failures += 1;
+      }
+    }
+  }
+
+  /** One try of a call in a session. A stale session never gets further than here. */
+  async #callOnce<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
+    contract: Contract<P, Q, B, R>,
+    session: OpenSession,
+    parts: CallParts<P, Q, B>,
+    options: SessionCallOptions,
+    signal: AbortSignal,
+  ): Promise<z.output<R>> {
+    const { beforeEach, ...callOptions } = options;
+    beforeEach?.();
+    try {
+      return await this.#options.client.call(contract, parts, {
+        ...callOptions,
+        headers: { ...options.headers, [sessionHeader]: String(session.number) },
+        bearer: this.#options.credential.bearer,
+        signal,
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof CallRefused) || thrown.code !== 'provider/session-stale') throw thrown;
+      this.#onStale(session);
+      throw new SessionChanged();
+    }
+  }
+
+  /**
+   * Our session is an old one. Either this process has opened a newer one meanwhile, or a hello of ours whose
+   * answer was lost arrived late, or another process speaks for this machine now, which has the last word.
+   */
+  #onStale(session: OpenSession): void {
+    if (this.#current !== session) return;
+    if (this.#unansweredHellos > 0) {
+      this.#unansweredHellos = 0;
+      this.#reopen(session);
+      return;
+    }
+    this.#replaced.abort(
+      new ReplacedError('A newer process of this machine has taken over; this one stops.'),
+    );
+  }
+
+  #reopen(session: OpenSession): void {
+    if (this.#current === session) this.#current = undefined;
+    session.over.abort();
+  }
+
+  async #whenOpen(signal: AbortSignal): Promise<OpenSession> {
+    while (!this.#current) {
+      signal.throwIfAborted();
+      await this.#opened.wait(1_000, signal);
+    }
+    signal.throwIfAborted();
+    return this.#current;
+  }
+
+  /** A try that we named and that they do not mention is not ours. */
+  #applyVerdicts(
+    asked: ReadonlyArray<{ lease_id: string }>,
+    answers: ReadonlyArray<{ lease_id: string; verdict: Verdict }>,
+    aliveUntil: Moment,
+  ): void {
+    const byLease = new Map(answers.map((answer) => [answer.lease_id, answer.verdict]));
+    for (const { lease_id } of asked) {
+      this.#options.tasks.verdict(lease_id, byLease.get(lease_id) ?? 'gone', aliveUntil);
+    }
+  }
+}

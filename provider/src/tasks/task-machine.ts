@@ -1,0 +1,100 @@
+import type { TaskState } from '@computefabric/protocol/lease-state';
+import { never } from '@computefabric/runtime/invariant';
+import type { StopCause, TaskExit, TaskOutcome, TaskRecord } from './task-record.ts';
+
+/** What is done with a task next; each step adds the fact whose absence asks for it. */
+export type TaskStep =
+  | 'accept'
+  | 'give-up'
+  | 'pull-image'
+  | 'create-container'
+  | 'start-container'
+  | 'run-container'
+  | 'report-exit'
+  | 'save'
+  | 'report-end'
+  | 'clean-up'
+  | 'report-release'
+  | 'forget';
+
+/**
+ * The next step of a task, from its facts alone: the walk of a fresh task and that of one found after a crash
+ * are the same.
+ */
+export function nextStep(task: TaskRecord): TaskStep {
+  if (!task.aliveUntil) return 'accept';
+  if (!task.outcome) {
+    if (!task.startedAt && task.stop) return 'give-up';
+    if (!task.image) return 'pull-image';
+    if (!task.containerId) return 'create-container';
+    if (!task.startedAt) return 'start-container';
+    return 'run-container';
+  }
+  // Nobody waits for this answer, and the job may run elsewhere: first of all the container goes.
+  if (task.stop === 'lease-expired' && !task.removed) return 'clean-up';
+  if (task.startedAt && !task.exitReported) return 'report-exit';
+  if (!task.saved) return 'save';
+  if (!task.endReported) return 'report-end';
+  if (!task.removed) return 'clean-up';
+  return task.released ? 'forget' : 'report-release';
+}
+
+/** What the market is told that the task is doing. */
+export function stateOf(task: TaskRecord): TaskState {
+  if (task.endReported) return 'reported';
+  if (task.outcome) return 'saving';
+  if (task.stop) return 'stopping';
+  if (task.startedAt) return 'running';
+  if (task.image) return 'creating';
+  return task.aliveUntil ? 'pulling' : 'received';
+}
+
+/** Whether a program may be running in the task's container: what must not outlive the lease. */
+export function mayRun(task: TaskRecord): boolean {
+  return !task.outcome && !task.removed;
+}
+
+/**
+ * What a program's end is reported as. A stop that was asked for before the end explains it whatever the exit
+ * code is; the kernel's word about memory goes before the exit code, which a program may choose.
+ */
+export function outcomeOfExit(exit: TaskExit, stop: StopCause | null): TaskOutcome {
+  if (stop) return outcomeOfStop(stop);
+  if (exit.outOfMemory) return { reason: 'out-of-memory', detail: null };
+  if (exit.code === null) return { reason: 'provider-error', detail: 'The engine lost the exit code.' };
+  return { reason: exit.code === 0 ? 'exited-zero' : 'exited-nonzero', detail: null };
+}
+
+export function outcomeOfStop(stop: StopCause): TaskOutcome {
+  switch (stop) {
+    case 'cancelled':
+    case 'time-limit':
+    case 'provider-left':
+      return { reason: stop, detail: null };
+    case 'lease-expired':
+      return {
+        reason: 'provider-error',
+        detail: 'The machine heard nothing from the market for a whole lease time and stopped the program.',
+      };
+    default:
+      return never(stop, 'stop cause');
+  }
+}
+
+/** Whether a try that ended so has results worth bringing back: only one that is not run again elsewhere. */
+export function bringsResults(task: TaskRecord): boolean {
+  switch (task.outcome?.reason) {
+    case 'exited-zero':
+    case 'exited-nonzero':
+    case 'out-of-memory':
+    case 'time-limit':
+    case 'cancelled':
+      return task.startedAt !== null && task.containerId !== null;
+    case 'image-unavailable':
+    case 'start-failed':
+    case 'provider-error':
+    case 'provider-left':
+    case undefined:
+      return false;
+  }
+}

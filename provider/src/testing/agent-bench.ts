@@ -1,0 +1,102 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import { systemClock } from '@computefabric/runtime/clock';
+import { silentLogger } from '@computefabric/runtime/log';
+import { Secret } from '@computefabric/runtime/secret';
+import { Agent, type AgentEnd } from '../agent.ts';
+import { FakeDriver, FakeEngine } from '../container/fake-driver.ts';
+import type { FakeProgram } from '../container/fake-container.ts';
+import { ControlPlaneClient } from '../control-plane/client.ts';
+import { obtainCredential } from '../control-plane/credential.ts';
+import { type AgentHome, agentHome, prepareHome } from '../home/agent-home.ts';
+import { systemBootClock } from '../home/boot-clock.ts';
+import { FakeOrchestrator } from './fake-orchestrator.ts';
+import { testInventory } from './test-inventory.ts';
+
+interface BenchOptions {
+  leaseTtlSeconds?: number;
+  heartbeatSeconds?: number;
+  inventory?: Partial<Inventory>;
+}
+
+/** The image of every test job, and the one whose pull never ends. */
+export const testImage = 'example/image:latest';
+export const slowImage = 'example/slow:latest';
+const agentId = 'agent-bench';
+
+/** A machine with an engine and a folder on it, a market, and an agent that can die and come back. */
+export class AgentBench {
+  readonly engine = new FakeEngine();
+  readonly driver = new FakeDriver(this.engine, agentId);
+  readonly market: FakeOrchestrator;
+  readonly home: AgentHome;
+  readonly #inventory: Inventory;
+  #agent: Agent | undefined;
+
+  private constructor(market: FakeOrchestrator, home: AgentHome, inventory: Inventory) {
+    this.market = market;
+    this.home = home;
+    this.#inventory = inventory;
+    this.engine.images.set('example/image:latest', { sizeBytes: 1_000, program: null });
+    this.engine.registry.set('example/slow:latest', { kind: 'silence' });
+  }
+
+  static async open(options: BenchOptions = {}): Promise<AgentBench> {
+    const { leaseTtlSeconds = 5, heartbeatSeconds = 0.5 } = options;
+    const market = await FakeOrchestrator.start({ leaseTtlSeconds, heartbeatSeconds });
+    const home = agentHome(await mkdtemp(join(tmpdir(), 'cf-agent-')));
+    await prepareHome(home);
+    return new AgentBench(market, home, testInventory(options.inventory));
+  }
+
+  /** A command that jobs can name. */
+  program(command: string, program: FakeProgram): void {
+    this.engine.programs.set(command, program);
+  }
+
+  /** Starts an agent in the folder, as after a restart. Gives how it ends by itself. */
+  async startAgent(): Promise<{ ended: Promise<AgentEnd> }> {
+    const client = new ControlPlaneClient(this.market.url);
+    const credential = await obtainCredential({
+      path: this.home.credential,
+      client,
+      joinToken: new Secret(this.market.joinToken),
+      name: 'machine',
+      log: silentLogger,
+      signal: AbortSignal.timeout(10_000),
+    });
+    this.#agent = new Agent({
+      home: this.home,
+      client,
+      credential,
+      driver: this.driver,
+      inventory: () => Promise.resolve(this.#inventory),
+      network: 'none',
+      drainMs: 2_000,
+      clock: systemClock,
+      bootClock: systemBootClock,
+      log: silentLogger,
+    });
+    return await this.#agent.start();
+  }
+
+  /** The agent's process is gone; containers go on. */
+  async leaveAgent(): Promise<void> {
+    await this.#agent?.leave();
+    this.#agent = undefined;
+  }
+
+  async drainAgent(): Promise<void> {
+    await this.#agent?.drain();
+    this.#agent = undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.leaveAgent();
+    await this.market.goAway();
+    for (const container of this.engine.containers.values()) container.kill();
+    await rm(this.home.root, { recursive: true, force: true });
+  }
+}
