@@ -40,7 +40,21 @@ export class UnreachableError extends Error {
     this.url = url;
     this.code = code;
   }
+
+  /** The request never left: the server cannot have acted on it. False also means "not known". */
+  get nothingSent(): boolean {
+    return neverConnected.has(this.code) || isLasting(this);
+  }
 }
+
+const neverConnected = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
 
 /** An answer came, but not one that this version of the client understands. */
 export class UnexpectedReplyError extends Error {

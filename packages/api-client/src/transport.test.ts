@@ -128,7 +128,9 @@ describe('repeats', () => {
       if (tries === 1) return (response) => void response.destroy();
       return tries === 2 ? { refuse: 'server/busy' } : sampleJob();
     });
-    await client().jobs.create({ image: 'x' });
+    const failures: unknown[] = [];
+    await client().jobs.create({ image: 'x' }, { onTryFailed: (error) => failures.push(error) });
+    expect(failures).toMatchObject([{ nothingSent: false }, { code: 'server/busy' }]);
     const keys = market.seen(createJob).map(({ headers }) => headers['idempotency-key']);
     expect(keys).toHaveLength(3);
     expect(new Set(keys).size).toBe(1);
@@ -168,6 +170,7 @@ describe('no answer', () => {
     expect(error).toBeInstanceOf(UnreachableError);
     expect(error).toMatchObject({
       code: 'ECONNREFUSED',
+      nothingSent: true,
       message: `${url}/v1/balance refused the connection`,
     });
   });

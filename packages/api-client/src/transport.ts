@@ -54,6 +54,8 @@ export interface CallOptions {
   /** For contracts that need one; made here when absent. Give it to repeat a call of an earlier process. */
   idempotencyKey?: string | undefined;
   signal?: AbortSignal | undefined;
+  /** Told of each try that failed, also of those that are repeated. */
+  onTryFailed?: ((error: unknown) => void) | undefined;
 }
 
 type PartOf<K extends string, T> = [T] extends [undefined]
@@ -107,6 +109,7 @@ export class Transport {
       try {
         return await this.#callOnce(contract, input, idempotencyKey);
       } catch (thrown) {
+        input.onTryFailed?.(thrown);
         if (!repeatable || attempt >= this.retry.retries || !isPassing(thrown)) throw thrown;
         const asked = thrown instanceof ApiError ? thrown.retryAfterMs : null;
         if (asked !== null && asked > this.retry.maxMs) throw thrown;

@@ -38,6 +38,7 @@ export class FakeMarket {
   readonly #server: Server;
   readonly #routes: { contract: Contract; pattern: RegExp; names: string[]; handler: Handler }[] = [];
   readonly #sockets = new Set<Socket>();
+  #port = 0;
 
   private constructor() {
     this.#server = createServer((request, response) => {
@@ -59,15 +60,13 @@ export class FakeMarket {
       market.#server.once('error', reject);
       market.#server.listen(port, '127.0.0.1', resolve);
     });
+    market.#port = (market.#server.address() as AddressInfo).port;
     return market;
   }
 
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
+  /** Its address, also when it has stopped and nobody answers there. */
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://127.0.0.1:${this.#port}`;
   }
 
   /** Answers a route; the newest answer given for it counts. */
@@ -94,7 +93,9 @@ export class FakeMarket {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Once is enough; a second time does nothing. */
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
