@@ -1,0 +1,126 @@
+import { endReasonRow } from '@computefabric/protocol/end-reason';
+import type { JobSummary, JobView, LeaseView } from '@computefabric/protocol/user-api/jobs';
+import type { Cli } from '../cli.ts';
+import { waitingLines } from '../commands/explain.ts';
+import { plainText } from '../terminal/plain-text.ts';
+import { facts, table } from '../terminal/table.ts';
+import type { Output } from '../terminal/terminal.ts';
+import { formatDuration, formatSeconds } from '../units/durations.ts';
+import { billingLabel, billText, costNowMicros, money } from './cost.ts';
+import { isFinal } from './outcome.ts';
+import { gpusText, requirementsText, shortGpu } from './requirements-text.ts';
+import { stateWord } from './summary.ts';
+import { waitReason } from './wait-report.ts';
+
+/** Jobs as a list. */
+export function jobsTable(out: Output, jobs: readonly JobSummary[], nowMs: number): string[] {
+  const columns = [
+    { title: 'JOB' },
+    { title: 'STATE' },
+    { title: 'ASKS FOR' },
+    { title: 'RAN', align: 'right' as const },
+    { title: 'COST', align: 'right' as const },
+    { title: 'CAP', align: 'right' as const },
+    { title: 'EXIT', align: 'right' as const },
+    { title: 'SUBMITTED' },
+  ];
+  const rows = jobs.map((job) => [
+    plainText(job.name),
+    stateWord(out.style, job.state),
+    gpusText(job.requirements),
+    ranText(job, nowMs),
+    money(costNowMicros(job.cost, nowMs)),
+    money(job.cost.hold_micros),
+    job.exit_code === null ? '–' : `${job.exit_code}`,
+    `${formatDuration(nowMs - Date.parse(job.created_at))} ago`,
+  ]);
+  return table(columns, rows);
+}
+
+/** One job: what it is, what it does, why it waits, what it cost, and each try. */
+export function jobLines(cli: Cli, job: JobView, nowMs: number): string[] {
+  const { style } = cli.terminal.out;
+  const ended = isFinal(job.state);
+  const pairs: [string, string][] = [
+    ['state', `${stateWord(style, job.state)}   ${ended ? endText(job) : billingLabel(job.cost)}`.trimEnd()],
+    ['image', plainText(job.image)],
+    ['command', commandText(job.command)],
+    [
+      'asks for',
+      `${requirementsText(job.requirements)} · at most ${money(job.max_price_per_hour_micros)}/h each`,
+    ],
+    ['limits', `runs ${formatSeconds(job.time_limit_seconds)} at most, ${queueText(job)}`],
+    ['submitted', job.created_at],
+  ];
+  if (job.started_at) pairs.push(['started', `${job.started_at}, ran ${ranText(job, nowMs)}`]);
+  if (job.finished_at) pairs.push(['finished', job.finished_at]);
+  if (job.state === 'preparing') pairs.push(['now', waitReason(job)]);
+  if (job.cancel_requested_at && !ended) pairs.push(['cancelling', `since ${job.cancel_requested_at}`]);
+  pairs.push(['cost', costText(job, nowMs)]);
+  if (job.dashboard_url) pairs.push(['in browser', plainText(job.dashboard_url)]);
+  return [
+    `${style.bold(plainText(job.name))}   ${style.dim(job.id)}`,
+    ...facts(pairs),
+    ...(job.waiting ? ['', 'Waiting for a machine', ...waitingLines(job.waiting)] : []),
+    ...(job.leases.length > 0 ? ['', ...leasesTable(job.leases).map((line) => `  ${line}`)] : []),
+  ];
+}
+
+function leasesTable(leases: readonly LeaseView[]): string[] {
+  const columns = [
+    { title: 'TRY', align: 'right' as const },
+    { title: 'MACHINE' },
+    { title: 'GPUS' },
+    { title: 'STATE' },
+    { title: 'PRICE/H', align: 'right' as const },
+    { title: 'BILLED', align: 'right' as const },
+    { title: 'COST', align: 'right' as const },
+    { title: 'END' },
+  ];
+  const rows = leases.map((lease) => [
+    `${lease.attempt}`,
+    plainText(lease.provider.name),
+    lease.gpus
+      .map(({ name, simulated }) => `${shortGpu(name)}${simulated ? ' (simulated)' : ''}`)
+      .join(', ') || 'none',
+    lease.state,
+    money(lease.price_per_hour_micros),
+    `${(lease.billed_ms / 1_000).toFixed(1)} s`,
+    money(lease.cost_micros),
+    lease.end_reason
+      ? `${lease.end_reason}${lease.exit_code === null ? '' : `, exit ${lease.exit_code}`}`
+      : '–',
+  ]);
+  return table(columns, rows);
+}
+
+function endText({ end_message, end_reason, exit_code }: JobSummary): string {
+  const sentence = end_message ?? (end_reason ? endReasonRow(end_reason).sentence : '');
+  return `${plainText(sentence)}${exit_code === null ? '' : ` Exit code ${exit_code}.`}`;
+}
+
+function commandText(command: JobView['command']): string {
+  if (command === null) return "the image's own";
+  return plainText(typeof command === 'string' ? command : JSON.stringify(command));
+}
+
+function queueText(job: JobView): string {
+  if (job.queue_timeout_seconds === null) return 'waits for a machine as long as it takes';
+  return `waits ${formatSeconds(job.queue_timeout_seconds)} for a machine`;
+}
+
+function costText(job: JobView, nowMs: number): string {
+  if (isFinal(job.state)) {
+    const settled = job.cost.payment_state === 'pending' ? ', not settled yet' : '';
+    return `${billText(job)}${settled}`;
+  }
+  const play = job.cost.play_money ? ' (play money)' : '';
+  return `${money(costNowMicros(job.cost, nowMs))} so far, at most ${money(job.cost.hold_micros)}${play}`;
+}
+
+/** Metered time; while it runs it grows. */
+function ranText(job: JobSummary, nowMs: number): string {
+  const since = job.cost.billable ? Math.max(0, nowMs - Date.parse(job.cost.as_of)) : 0;
+  const ms = job.cost.billed_ms + since;
+  return ms === 0 ? '–' : formatDuration(ms);
+}

@@ -1,0 +1,356 @@
+import { Option } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
+import type { Cli, GlobalFlags } from './cli.ts';
+import type { ArtifactsFlags } from './commands/artifacts.ts';
+import type { LogsFlags } from './commands/logs.ts';
+import type { OffersFlags } from './commands/offers.ts';
+import type { StatusFlags } from './commands/status.ts';
+import type { SubmitFlags } from './commands/submit.ts';
+import type { WaitFlags } from './commands/wait.ts';
+import { CfabCommand, formatHelp } from './help/cfab-command.ts';
+
+/** Runs what a command does, with everything that it works with; the number is the program's exit code. */
+export type RunCommand = (flags: GlobalFlags, work: (cli: Cli) => Promise<number>) => Promise<void>;
+
+const jobArgument = 'name or id of a job, or the beginning of one';
+
+export interface ProgramOptions {
+  run: RunCommand;
+  /** Takes help and version. */
+  writeOut: (text: string) => void;
+  /** The command line, to see whether the command of a job stands after `--`. */
+  argv: readonly string[];
+}
+
+/** The commands and their flags. What they do is loaded when one is run, so that help does not wait for it. */
+export function buildProgram({ run, writeOut, argv }: ProgramOptions): CfabCommand {
+  const program = new CfabCommand('cfab')
+    .description('Runs containers on GPUs of other people, by the second.')
+    .configureHelp({ showGlobalOptions: true, formatHelp })
+    .configureOutput({ writeOut, writeErr: () => {} }) // errors are written by run-program.ts, in our own form
+    .exitOverride()
+    .showSuggestionAfterError(false)
+    .helpCommand(false)
+    .helpOption('-h, --help', 'show this help')
+    .version(packageJson.version, '-V, --version', 'show the version')
+    .addOption(new Option('--json', 'machine-readable output: JSON on stdout, errors as JSON on stderr'))
+    .addOption(new Option('--url <address>', 'address of the server, over COMPUTEFABRIC_URL and the file'))
+    .addOption(
+      new Option('--no-color', 'no colours; so does NO_COLOR, TERM=dumb, or output that is no terminal'),
+    )
+    .addOption(new Option('--no-input', 'never ask a question'))
+    .addOption(new Option('--debug', 'show requests, and where an unexpected error came from'));
+  program.example(
+    [
+      "cfab submit --image pytorch/pytorch:latest --gpus 1 --command 'python train.py'",
+      'run a job and see its output',
+    ],
+    ['cfab status', 'what runs and what waits'],
+    ['cfab logs -f mnist-7k2', 'come back to a job'],
+  );
+
+  addSubmit(program, run, argv);
+  addJobCommands(program, run);
+  addMarketCommands(program, run);
+  addAccountCommands(program, run);
+  addHelp(program, run);
+  return program;
+}
+
+function addSubmit(program: CfabCommand, run: RunCommand, argv: readonly string[]): void {
+  program
+    .command('submit')
+    .description('Submit a job: shows plan and price, asks, then follows it to its end.')
+    .example(
+      [
+        "cfab submit --image pytorch/pytorch:latest --gpus 1 --command 'python train.py'",
+        'a line for a shell',
+      ],
+      [
+        'cfab submit --image python:3.12 --gpu "RTX 4090|A10" --vram 24GB -- python -c "print(1)"',
+        'exact arguments',
+      ],
+      [
+        "cfab submit --yes --detach --json --image busybox --command 'sleep 60'",
+        'from a script: one JSON object',
+      ],
+      [
+        'cfab submit --plan --gpus 2 --vram 80GB --image busybox',
+        'would it find a machine, and at what price',
+      ],
+    )
+    .argument('[argv...]', 'after --: the exact command, given to the image')
+    .option('--image <image>', 'container image to run, such as pytorch/pytorch:latest')
+    .option(
+      '--command <line>',
+      'line for a shell in the container; without it, the command of the image runs',
+    )
+    .option('--gpus <count>', 'GPUs on one machine; 1 when --gpu or --vram is given, else 0: a CPU job')
+    .option(
+      '--gpu <model>',
+      'model of GPU, such as "RTX 4090"; several with | or by repeating the flag',
+      collect,
+    )
+    .option(
+      '--vram <size>',
+      'memory of each GPU: 24GB, 24GiB. GB is 10^9, GiB is 2^30, a plain number is GB.\n' +
+        'A card sold as 24 GB has a bit less than 24 GiB: ask for 24GB',
+    )
+    .option('--cpus <count>', 'CPU cores, also fractions (default: 1)')
+    .option('--memory <size>', 'main memory, such as 4GB (default: 1GiB)')
+    .option('-e, --env <NAME=VALUE>', 'variable for the program; may be repeated', collect)
+    .option(
+      '--env-file <file>',
+      'variables from a file, one NAME=VALUE in a line, # begins a comment;\n' +
+        'one pair of quotes around a value is taken off; --env wins over it',
+      collect,
+    )
+    .option('--name <name>', 'name of the job, unique among yours; without it the server gives one')
+    .option(
+      '--time-limit <duration>',
+      'stop the program after running this long: 90s, 10m, 1h30m, 2d (default: 1h)',
+    )
+    .option('--queue <duration>', 'give up when no machine was found for this long (default: never)')
+    .option('--max-price <usd>', 'highest price per GPU-hour, per core-hour for CPU jobs, such as 0.50')
+    .option('-y, --yes', 'agree to the price without being asked')
+    .option('-d, --detach', 'submit and leave; prints the name of the job alone')
+    .option('--plan', 'show plan and price only: exit code 0 when a machine is free, 5 when not')
+    .option('--exit-code-from-job', "end with the exit code of the job's program")
+    .option('--cancel-on-interrupt', 'Ctrl-C cancels the job instead of leaving it running')
+    .option('--raw', 'on a terminal: show output unfiltered, with all its escape sequences')
+    .action(async (operands: string[], flags: SubmitFlags, command: CfabCommand) => {
+      if (operands.length > 0 && !argv.includes('--')) {
+        const { usageError } = await import('./errors/cli-error.ts');
+        throw usageError(
+          `"${operands[0]}" is not a flag of submit`,
+          'put -- before the command:   cfab submit --image IMAGE -- COMMAND ARGUMENTS',
+          "or give a line for a shell:  cfab submit --image IMAGE --command 'COMMAND ARGUMENTS'",
+        );
+      }
+      await run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/submit.ts')).submitJob(cli, operands, flags),
+      );
+    });
+}
+
+function addJobCommands(program: CfabCommand, run: RunCommand): void {
+  program
+    .command('status')
+    .description('Your unfinished jobs and the last one that ended; with JOB, all about one.')
+    .example(
+      ['cfab status', 'unfinished jobs and the last finished one'],
+      ['cfab status mnist-7k2', 'one job: why it waits, what it cost, each try'],
+      ['cfab status --state failed --since 24h', 'what failed today'],
+      ['cfab status --watch', 'keep looking'],
+    )
+    .argument('[job]', jobArgument)
+    .option('-a, --all', 'all jobs, newest first (50 unless -n says more)')
+    .option('-n, --number <count>', 'this many jobs, newest first')
+    .option('--since <when>', 'submitted since: 24h, 30m, or 2026-03-01T12:00:00Z')
+    .option('--state <states>', 'only these states, separated by commas')
+    .option('-w, --watch', 'look again every 2 s; without a terminal, print what has changed')
+    .option('--exit-status', 'with JOB: end with the exit code of its state (see: cfab help exit-codes)')
+    .action((job: string | undefined, flags: StatusFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/status.ts')).showStatus(cli, job, flags),
+      ),
+    );
+
+  program
+    .command('logs')
+    .description('Output of a job: its stdout on stdout, its stderr on stderr.')
+    .example(
+      ['cfab logs -f mnist-7k2', 'follow it to the end; Ctrl-C leaves it running'],
+      ['cfab logs --tail 100 mnist-7k2', 'the last 100 lines'],
+      ['cfab logs mnist-7k2 > out.txt', 'the exact bytes'],
+    )
+    .argument('<job>', jobArgument)
+    .option('-f, --follow', 'go on until the job has ended; survives network loss')
+    .option('--tail <lines>', 'only the last lines, both streams together')
+    .option('--since <when>', 'only from then on: 10m, or 2026-03-01T12:00:00Z')
+    .option('-t, --timestamps', 'the time (UTC) before each line')
+    .option('--attempt <number>', 'only this try, counted from 1 (default: all)')
+    .option('--raw', 'on a terminal: show output unfiltered, with all its escape sequences')
+    .action((job: string, flags: LogsFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/logs.ts')).showLogs(cli, job, flags),
+      ),
+    );
+
+  program
+    .command('wait')
+    .description('Wait until a job has ended and its bill is settled; the exit code tells how it ended.')
+    .example(
+      ['cfab wait mnist-7k2', 'exit code 0 when it succeeded, 100 when it failed'],
+      ['cfab wait --for running --timeout 30m mnist-7k2', 'exit code 124 when that takes longer'],
+      ['cfab wait --json mnist-7k2', 'the whole job as JSON at the end'],
+    )
+    .argument('<job>', jobArgument)
+    .option('--for <state>', 'running or done (default: done)', 'done')
+    .option('--timeout <duration>', 'give up after this long, with exit code 124')
+    .option('--exit-code-from-job', "end with the exit code of the job's program")
+    .action((job: string, flags: WaitFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/wait.ts')).waitForJob(cli, job, flags),
+      ),
+    );
+
+  program
+    .command('cancel')
+    .description('Ask a job to stop. What it ran until then is billed.')
+    .example(
+      ['cfab cancel mnist-7k2', 'ask it to stop'],
+      ['cfab cancel --wait mnist-7k2', 'and wait until it has'],
+    )
+    .argument('<job>', jobArgument)
+    .option('--wait', 'return when the job has ended')
+    .action((job: string, flags: { wait?: boolean }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/cancel.ts')).cancelJob(cli, job, flags),
+      ),
+    );
+
+  program
+    .command('artifacts')
+    .description(
+      'Result files of a job: what its program wrote to /outputs. Lists them unless told otherwise.',
+    )
+    .example(
+      ['cfab artifacts mnist-7k2', 'list'],
+      ['cfab artifacts mnist-7k2 --download', 'into ./mnist-7k2/'],
+      ['cfab artifacts mnist-7k2 --download results', 'into ./results/'],
+      ['cfab artifacts mnist-7k2 --cat model.json', 'one file to stdout'],
+    )
+    .argument('<job>', jobArgument)
+    .option(
+      '--download [dir]',
+      'download them into DIR, or into a folder named as the job; hashes are checked,\n' +
+        'files that are there already are kept, other files of that name are not overwritten',
+    )
+    .option('--force', 'with --download: overwrite files that differ')
+    .option('--attempt <number>', 'files of this try, counted from 1 (default: the last try that has files)')
+    .option('--cat <path>', 'write one file to stdout')
+    .action((job: string, flags: ArtifactsFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/artifacts.ts')).showArtifacts(cli, job, flags),
+      ),
+    );
+
+  program
+    .command('explain')
+    .description('Why a job waits: each rule, how many machines fail it, and what would change it.')
+    .example(['cfab explain mnist-7k2', 'why it has no machine yet'])
+    .argument('<job>', jobArgument)
+    .action((job: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/explain.ts')).explainJob(cli, job),
+      ),
+    );
+}
+
+function addMarketCommands(program: CfabCommand, run: RunCommand): void {
+  program
+    .command('offers')
+    .description('Machines on the market, with what is free and what it costs.')
+    .example(['cfab offers', 'all of them'], ['cfab offers --gpus 2 --vram 24GB', 'two free GPUs of 24 GB'])
+    .option('--gpus <count>', 'at least this many free GPUs')
+    .option('--gpu <model>', 'this model')
+    .option('--vram <size>', 'memory of each GPU, such as 24GB')
+    .action((flags: OffersFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/offers.ts')).listOffers(cli, flags),
+      ),
+    );
+
+  const machine = program
+    .command('machine')
+    .description('Your own machines on the market.')
+    .example(['cfab machine list', 'what they do and earn']);
+  machine
+    .command('list')
+    .description('Your machines: state, GPUs, jobs, earnings.')
+    .example(['cfab machine list', 'what they do and earn'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/machines.ts')).listMachines(cli),
+      ),
+    );
+  machine
+    .command('token')
+    .description('Make a token with which one machine can join, once. It alone is written to stdout.')
+    .example(
+      ['cfab machine token', 'valid for one hour'],
+      ['cfab machine token --expires 10m --json', 'as {token, expires_at}'],
+    )
+    .option('--expires <duration>', 'valid for this long, 1m to 24h (default: 1h)')
+    .action((flags: { expires?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/machines.ts')).createJoinToken(cli, flags),
+      ),
+    );
+}
+
+function addAccountCommands(program: CfabCommand, run: RunCommand): void {
+  program
+    .command('login')
+    .description('Store an API key for a server in your configuration file, readable by you alone.')
+    .example(
+      ['cfab login --with-token < key-file', 'from a file'],
+      ['cfab login --with-token', 'typed, not shown'],
+    )
+    .option('--with-token', 'read the key from standard input')
+    .action((flags: { withToken?: boolean }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await import('./commands/login.ts')).login(cli, flags)),
+    );
+  program
+    .command('whoami')
+    .description('Server, person, key and balance in force.')
+    .example(['cfab whoami', 'who you are here'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await import('./commands/whoami.ts')).whoAmI(cli)),
+    );
+  program
+    .command('balance')
+    .description('Your money: available, held for unfinished jobs, earned by your machines.')
+    .example(['cfab balance', 'what is there'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await import('./commands/balance.ts')).showBalance(cli)),
+    );
+  const config = program
+    .command('config')
+    .description('Settings of this program.')
+    .example(['cfab config list', 'each setting and where it comes from']);
+  config
+    .command('list')
+    .description('Each setting, its value and where it comes from. The key is never shown.')
+    .example(['cfab config list', 'which server, which key'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/config-list.ts')).listConfig(cli),
+      ),
+    );
+}
+
+function addHelp(program: CfabCommand, run: RunCommand): void {
+  program
+    .command('help')
+    .description(
+      'Help for a command, a topic (environment, exit-codes, states, billing, errors) or an error code.',
+    )
+    .example(
+      ['cfab help submit', 'the same as: cfab submit --help'],
+      ['cfab help exit-codes', 'what the exit codes mean'],
+      ['cfab help job/not-found', 'what an error means'],
+      ['cfab help reference', 'all of it as one Markdown page'],
+    )
+    .argument('[topic...]', 'a command, a topic or an error code')
+    .action((words: string[], _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/help.ts')).showHelp(cli, program, words),
+      ),
+    );
+}
+
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
