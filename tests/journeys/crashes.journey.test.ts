@@ -127,7 +127,7 @@ describe('the orchestrator is killed', () => {
     expect(ended.stderr).toContain('reconnect');
     const { job } = await wait('survivor');
     expect(job.leases).toHaveLength(1);
-    expect(job.leases[0].billed_ms).toBeGreaterThanOrEqual(12_000);
+    expect(job.leases[0].billed_ms).toBeGreaterThan(9_000);
     expect(BigInt(job.cost_micros)).toBe((BigInt(job.leases[0].billed_ms) * 350_000n) / 3_600_000n);
     await expectBooksAtRest();
   });

