@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { endNoted } from './leftovers.mjs';
 import { withLock } from './lock-file.mjs';
 import { checkoutStateDir, rootDir } from './paths.mjs';
 import { runCommand } from './run-command.mjs';
@@ -20,6 +21,7 @@ export async function ensurePackages({ step, signal }) {
   const onWait = (/** @type {{ pid: number }} */ owner) =>
     step.detail(`process ${owner.pid} is installing the packages`);
   return withLock(lock, { deadlineSeconds: 900, onWait }, async () => {
+    await endNoted(noteFile); // Of a run that was killed.
     if (isInstalled()) return { ok: true, installed: false };
     return install(step, signal);
   });
@@ -40,6 +42,7 @@ async function install(step, signal) {
   const result = await runCommand(file, [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=http'], {
     cwd: rootDir,
     deadlineSeconds: 900,
+    noteFile,
     onLine: (line) => {
       if (/http fetch GET 200 .*\.tgz/.test(line)) fetched += 1;
       const doing =
@@ -61,6 +64,7 @@ async function install(step, signal) {
   return { ok: false, reason, tail };
 }
 
+const noteFile = `${checkoutStateDir}/install.json`;
 const lockFile = `${rootDir}/package-lock.json`;
 /** npm's own record of what is in node_modules, written at the very end of an installation. */
 const installedFile = `${rootDir}/node_modules/.package-lock.json`;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { endProcessGroup, processIdentity } from './end-process.mjs';
 
 /**
@@ -15,15 +15,31 @@ export async function endLeftovers(home) {
   /** @type {string[]} */
   const ended = [];
   const end = async (/** @type {string} */ file) => {
-    const { pid, identity } = readNote(`${folder}/${file}`);
-    if (pid > 0 && processIdentity(pid) === identity) {
-      await endProcessGroup(pid, { graceSeconds: 15 });
-      ended.push(file.replace(/\.json$/, ''));
-    }
-    rmSync(`${folder}/${file}`, { force: true });
+    if (await endNoted(`${folder}/${file}`)) ended.push(file.replace(/\.json$/, ''));
   };
   await Promise.all(readdirSync(folder).map(end));
   return ended;
+}
+
+/**
+ * Ends the process that a note names, if it still runs, and removes the note.
+ * @param {string} path
+ * @returns {Promise<boolean>} Whether something was ended.
+ */
+export async function endNoted(path) {
+  const { pid, identity } = readNote(path);
+  const runs = pid > 0 && processIdentity(pid) === identity;
+  if (runs) await endProcessGroup(pid, { graceSeconds: 15 });
+  rmSync(path, { force: true });
+  return runs;
+}
+
+/**
+ * Notes a process so that the next run finds it, should this one be killed.
+ * @param {string} path @param {number} pid
+ */
+export function writeNote(path, pid) {
+  writeFileSync(path, JSON.stringify({ pid, identity: processIdentity(pid) }));
 }
 
 /** @param {string} path @returns {{ pid: number, identity: string | undefined }} */
@@ -32,6 +48,6 @@ function readNote(path) {
     const { pid, identity } = JSON.parse(readFileSync(path, 'utf8'));
     return { pid: Number(pid), identity: String(identity) };
   } catch {
-    return { pid: 0, identity: undefined }; // Cut off by the crash that this is about.
+    return { pid: 0, identity: undefined }; // None, or cut off by the crash that this is about.
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { endNoted } from './leftovers.mjs';
 import { withLock } from './lock-file.mjs';
 import { checkoutStateDir, rootDir } from './paths.mjs';
 import { runCommand } from './run-command.mjs';
@@ -17,14 +18,18 @@ export async function ensureDashboardBuild({ onProgress, signal }) {
   const onWait = (/** @type {{ pid: number }} */ owner) =>
     onProgress(`process ${owner.pid} is building the dashboard`);
   return withLock(`${checkoutStateDir}/next-build.lock`, { deadlineSeconds: 600, onWait }, async () => {
+    // The build of a run that was killed goes on by itself, and two builds would mix their files.
+    await endNoted(noteFile);
     const hash = hashOfSources();
     if (existsSync(`${rootDir}/.next/BUILD_ID`) && readIfThere(stampFile) === hash) {
       return { ok: true, built: false };
     }
+    rmSync(stampFile, { force: true });
     const result = await runCommand(process.execPath, ['node_modules/next/dist/bin/next', 'build'], {
       cwd: rootDir,
       env: { NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' },
       deadlineSeconds: 600,
+      noteFile,
       onLine: onProgress,
       ...(signal === undefined ? {} : { signal }),
     });
@@ -34,6 +39,7 @@ export async function ensureDashboardBuild({ onProgress, signal }) {
   });
 }
 
+const noteFile = `${checkoutStateDir}/next-build.json`;
 /** Inside .next, so that it goes when the build goes. */
 const stampFile = `${rootDir}/.next/computefabric-sources`;
 

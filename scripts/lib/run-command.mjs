@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { endProcessGroup } from './end-process.mjs';
+import { writeNote } from './leftovers.mjs';
 
 /** Lines kept to show when the command fails: enough for a stack trace, small enough to read. */
 const tailLines = 40;
@@ -21,12 +23,22 @@ const tailLines = 40;
  * @param {(line: string) => void} [options.onLine] Each line of stdout and stderr as it comes.
  * @param {'pipe' | 'inherit'} [options.output] `inherit` hands it our own stdout and stderr.
  * @param {AbortSignal} [options.signal]
+ * @param {string} [options.noteFile] Names the process while it runs, for `endLeftovers`.
  * @param {number} [options.graceSeconds] From SIGTERM to SIGKILL when it is stopped.
  * @returns {Promise<{ ok: boolean, code: number | null, timedOut: boolean, missing: boolean, stdout: string, tail: string }>}
  *   `missing` is true when there is no such program; `tail` is the last lines of both streams.
  */
 export async function runCommand(file, args, options) {
-  const { deadlineSeconds, cwd, env = {}, onLine, output = 'pipe', signal, graceSeconds = 5 } = options;
+  const {
+    deadlineSeconds,
+    cwd,
+    env = {},
+    onLine,
+    output = 'pipe',
+    signal,
+    noteFile,
+    graceSeconds = 5,
+  } = options;
   /** @type {string[]} */
   const tail = [];
   let stdout = '';
@@ -48,6 +60,7 @@ export async function runCommand(file, args, options) {
     child.once('close', (code) => resolve({ code, missing: false }));
   });
 
+  if (noteFile !== undefined && child.pid !== undefined) writeNote(noteFile, child.pid);
   for (const stream of [child.stdout, child.stderr]) {
     if (stream === null) continue;
     if (stream === child.stdout) stream.on('data', (chunk) => (stdout += String(chunk)));
@@ -70,6 +83,7 @@ export async function runCommand(file, args, options) {
   signal?.addEventListener('abort', stop, { once: true });
   const { code, missing } = await ended;
   clearTimeout(timer);
+  if (noteFile !== undefined) rmSync(noteFile, { force: true });
   signal?.removeEventListener('abort', stop);
   return { ok: code === 0 && !timedOut, code, timedOut, missing, stdout, tail: tail.join('\n') };
 }

@@ -11,13 +11,14 @@ import { runCommand } from './run-command.mjs';
  * @param {string} options.url Of the orchestrator.
  * @param {string} options.token
  * @param {string} options.outputDir Where the result file goes.
+ * @param {string} options.noteFile Names the running command, see runCommand.
  * @param {import('./market-api.mjs').MarketApi} options.api
  * @param {(text?: string) => void} options.line
  * @param {AbortSignal} options.signal
  * @returns {Promise<{ ok: true, name: string } | { ok: false, reason: string }>} `ok` when the job
  *   succeeded, its result is here and its bill is settled.
  */
-export async function runSampleJob({ image, url, token, outputDir, api, line, signal }) {
+export async function runSampleJob({ image, url, token, outputDir, noteFile, api, line, signal }) {
   const name = `train-network-${Date.now().toString(36)}`;
   const source = readFileSync(`${rootDir}/examples/train-network/train.mjs`, 'utf8');
   const before = await api.balance();
@@ -28,6 +29,7 @@ export async function runSampleJob({ image, url, token, outputDir, api, line, si
       env: { COMPUTEFABRIC_URL: url, COMPUTEFABRIC_TOKEN: token },
       deadlineSeconds,
       output,
+      noteFile,
       signal,
     });
 

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { orchestratorUrl } from './market-programs.mjs';
 import { ensureSampleImage } from './sample-image.mjs';
 import { runSampleJob } from './sample-job.mjs';
+import { runFileOf } from './supervisor.mjs';
 
 /**
  * Two steps of `npm start`: the image for the sample job, and the job itself.
@@ -39,6 +40,7 @@ export async function runSample(context, market, api, engineHost) {
     url: orchestratorUrl(market),
     token: market.operatorToken,
     outputDir: context.shown(outputDir),
+    noteFile: runFileOf(home, 'sample-job'),
     api,
     line: progress.line,
     signal,

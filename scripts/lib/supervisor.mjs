@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import { endProcessGroup, killGroup, processIdentity } from './end-process.mjs';
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { endProcessGroup, killGroup } from './end-process.mjs';
+import { writeNote } from './leftovers.mjs';
 import { lastLineOf, rotateLog, tailOf } from './log-files.mjs';
 
 /**
@@ -116,10 +117,7 @@ export function createSupervisor({ home, cwd, line, signal }) {
     running.pid = child.pid;
     running.startedAt = Date.now();
     running.ended = undefined;
-    if (child.pid !== undefined) {
-      const note = { pid: child.pid, identity: processIdentity(child.pid) };
-      writeFileSync(runFileOf(home, name), JSON.stringify(note));
-    }
+    if (child.pid !== undefined) writeNote(runFileOf(home, name), child.pid);
     /** @param {string} how */
     const end = (how) => {
       running.ended = how;
