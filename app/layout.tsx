@@ -7,7 +7,7 @@ import { headers } from 'next/headers';
 import type { ReactNode } from 'react';
 import { StyleNonce } from '@/components/shell/style-nonce.tsx';
 import { ThemeProvider } from '@/components/shell/theme-provider.tsx';
-import { Toaster } from '@/components/ui/toaster.tsx';
+import { LazyToaster } from '@/components/ui/lazy-toaster.tsx';
 
 export const metadata: Metadata = {
   title: { default: 'ComputeFabric', template: '%s · ComputeFabric' },
@@ -32,7 +32,7 @@ export default async function RootLayout({ children }: { children: ReactNode }) 
         <StyleNonce nonce={nonce} />
         <ThemeProvider nonce={nonce}>
           {children}
-          <Toaster />
+          <LazyToaster />
         </ThemeProvider>
       </body>
     </html>

@@ -11,6 +11,7 @@ export default function NotFound() {
       <Empty
         icon={Compass}
         title="There is no such page"
+        titleAs="h1"
         action={
           <Button asChild>
             <Link href="/dashboard">Go to the overview</Link>

@@ -33,7 +33,7 @@ describe("the dashboard's settings", () => {
 
   it('never print the local key', () => {
     const { localToken } = parseConfig({ ...required, DASHBOARD_LOCAL_TOKEN: 'cf_secret' });
-    expect(`${localToken} ${JSON.stringify(localToken)}`).not.toContain('cf_secret');
+    expect(String(localToken) + JSON.stringify(localToken)).not.toContain('cf_secret');
     expect(localToken?.reveal()).toBe('cf_secret');
   });
 });

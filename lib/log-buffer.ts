@@ -30,8 +30,8 @@ export interface LogSnapshot {
 }
 
 export const linesPerBlock = 200;
-/** More would slow the page down; a longer log is for the download. */
-export const maxLines = 20_000;
+/** About 50 MB of memory; a longer log is for the download. */
+export const maxLines = 50_000;
 /** A line longer than this is broken, so that a program that never ends its line cannot stall the page. */
 const maxLineChars = 16_384;
 

@@ -3,7 +3,6 @@ import { CostTicker } from '@/components/billing/cost-ticker.tsx';
 import { PaymentStateBadge } from '@/components/billing/payment-state-badge.tsx';
 import { Card, CardContent, CardHeader, CardTitle } from '@/components/ui/card.tsx';
 import { Progress } from '@/components/ui/progress.tsx';
-import { Separator } from '@/components/ui/separator.tsx';
 import { formatMoney, formatMoneyExact, formatRate } from '@/lib/format-money.ts';
 import type { JobView } from '@/types/job-view.ts';
 
@@ -47,7 +46,6 @@ export function Receipt({ job }: { job: JobView }) {
           {job.isFinal ? (
             <>
               {billed.length === 0 ? <Line name="Nothing was billed">{formatMoneyExact(0n)}</Line> : null}
-              <Separator />
               <Line name="Total" strong>
                 {formatMoneyExact(job.cost.accruedMicros)}
               </Line>
@@ -74,7 +72,11 @@ export function Receipt({ job }: { job: JobView }) {
 
 function Line({ name, strong = false, children }: { name: string; strong?: boolean; children: ReactNode }) {
   return (
-    <div className={strong ? 'flex justify-between gap-4 font-medium' : 'flex justify-between gap-4'}>
+    <div
+      className={
+        strong ? 'flex justify-between gap-4 border-t pt-2 font-medium' : 'flex justify-between gap-4'
+      }
+    >
       <dt className={strong ? '' : 'text-muted-foreground'}>{name}</dt>
       <dd className="shrink-0 tabular-nums">{children}</dd>
     </div>

@@ -2,7 +2,6 @@
 
 import { CircleStop } from 'lucide-react';
 import { useState, useTransition } from 'react';
-import { toast } from 'sonner';
 import { cancelJob } from '@/actions/cancel-job.ts';
 import {
   AlertDialog,
@@ -15,6 +14,7 @@ import {
   AlertDialogTrigger,
 } from '@/components/ui/alert-dialog.tsx';
 import { Button } from '@/components/ui/button.tsx';
+import { showError } from '@/components/ui/show-error.ts';
 
 interface CancelButtonProps {
   jobId: string;
@@ -32,7 +32,7 @@ export function CancelButton({ jobId, jobName, isRunning, isRequested }: CancelB
   function confirm() {
     startTransition(async () => {
       const result = await cancelJob(jobId);
-      if (result.kind === 'refused') toast.error(result.message);
+      if (result.kind === 'refused') await showError(result.message);
       setOpen(false);
     });
   }

@@ -1,4 +1,4 @@
-import { type CSSProperties, Fragment, memo } from 'react';
+import { memo, type ReactNode, useEffect, useRef, useState } from 'react';
 import { cn } from '@/lib/cn.ts';
 import type { AnsiColor, StyledText, TextStyle } from '@/lib/ansi.ts';
 import type { LogBlock, LogLine, LogLineSource } from '@/lib/log-buffer.ts';
@@ -11,45 +11,101 @@ interface LogLinesProps {
   currentLine: number | null;
 }
 
+/** Blocks this far outside of the view are drawn already, so that scrolling does not meet blank space. */
+const drawnAheadPx = 800;
+const rowPx = 20;
+
 /**
- * Some lines of output. Everything a program printed ends up in text nodes and in class names of ours. The
- * browser skips the layout of blocks that are far from view, which keeps long logs quick.
+ * A block of lines, drawn only while it is in or near the view; before and after that it is an empty box of
+ * its last height (a guess until it was drawn once). So a long log costs no more than a short one.
  */
 export const LogLines = memo(function LogLines({ block, query, currentLine }: LogLinesProps) {
+  const box = useRef<HTMLDivElement>(null);
+  // What the block measured when it was last drawn, and with how many lines.
+  const measured = useRef({ heightPx: 0, lines: 0 });
+  const lineCount = useRef(block.lines.length);
+  const [near, setNear] = useState(false);
+  const drawn = near || currentLine !== null;
+
+  useEffect(() => {
+    lineCount.current = block.lines.length;
+  }, [block]);
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const observer = new IntersectionObserver(
+      (entries) => {
+        const entry = entries.at(-1);
+        if (!entry) return;
+        measured.current = { heightPx: entry.boundingClientRect.height, lines: lineCount.current };
+        setNear(entry.isIntersecting);
+      },
+      { root: element.closest('[role=log]'), rootMargin: `${drawnAheadPx}px 0px` },
+    );
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  useEffect(() => {
+    if (currentLine !== null) {
+      document.getElementById(`log-line-${currentLine}`)?.scrollIntoView({ block: 'nearest' });
+    }
+  }, [currentLine]);
+
   return (
-    <div className="[content-visibility:auto]" style={heightOf(block)}>
-      {block.lines.map((line) => (
-        <div
-          key={line.key}
-          id={`log-line-${line.key}`}
-          data-source={line.source}
-          className={cn(
-            'flex min-h-5 gap-3 border-l-2 border-transparent px-3 leading-5',
-            line.source === 'stderr' && 'border-log-error bg-log-error/6',
-            (line.source === 'system' || line.source === 'note') && 'text-log-muted italic',
-            line.key === currentLine && 'bg-log-raised',
-          )}
-        >
-          <span className="hidden w-[13ch] shrink-0 text-log-muted not-italic select-none group-data-[times=on]/log:inline">
-            {line.atMs === null ? '' : timeFormat.format(line.atMs)}
-          </span>
-          <span className="w-[3ch] shrink-0 text-log-muted not-italic select-none">
-            {sourceMarks[line.source]}
-            {line.source === 'stderr' ? <span className="sr-only">or output: </span> : null}
-          </span>
-          <span className="min-w-0 flex-1 whitespace-pre group-data-[wrap=on]/log:[overflow-wrap:anywhere] group-data-[wrap=on]/log:whitespace-pre-wrap">
-            <LineText line={line} query={query} current={line.key === currentLine} />
-          </span>
-        </div>
-      ))}
+    <div
+      ref={box}
+      style={
+        drawn
+          ? undefined
+          : { height: measured.current.heightPx + (block.lines.length - measured.current.lines) * rowPx }
+      }
+    >
+      {drawn
+        ? block.lines.map((line) => (
+            <LogRow key={line.key} line={line} query={query} current={line.key === currentLine} />
+          ))
+        : null}
     </div>
   );
 });
 
-/** Rows are 20 px when nothing wraps: a good first guess of a height that has not been measured. */
-function heightOf(block: LogBlock): CSSProperties {
-  return { containIntrinsicBlockSize: `auto ${block.lines.length * 20}px` };
+interface LogRowProps {
+  line: LogLine;
+  query: string;
+  current: boolean;
 }
+
+/**
+ * One line. Everything that a program printed ends up in text nodes and in class names of ours. The time and
+ * the mark of the stream are drawn from attributes: they are not selected and copied with the text.
+ */
+const LogRow = memo(function LogRow({ line, query, current }: LogRowProps) {
+  return (
+    <div
+      id={`log-line-${line.key}`}
+      data-source={line.source}
+      data-time={line.atMs === null ? '' : timeFormat.format(line.atMs)}
+      className={cn(
+        'flex min-h-5 gap-3 border-l-2 border-transparent px-3 leading-5',
+        'before:hidden before:w-[13ch] before:shrink-0 before:text-log-muted before:content-[attr(data-time)] group-data-[times=on]/log:before:block',
+        line.source === 'stderr' && 'border-log-error bg-log-error/6',
+        (line.source === 'system' || line.source === 'note') && 'text-log-muted italic',
+        current && 'bg-log-raised',
+      )}
+    >
+      <span
+        data-mark={sourceMarks[line.source]}
+        className="flex min-w-0 flex-1 gap-3 before:w-[3ch] before:shrink-0 before:text-log-muted before:not-italic before:content-[attr(data-mark)]"
+      >
+        <span className="min-w-0 flex-1 whitespace-pre group-data-[wrap=on]/log:[overflow-wrap:anywhere] group-data-[wrap=on]/log:whitespace-pre-wrap">
+          {lineText(line, query, current)}
+        </span>
+      </span>
+    </div>
+  );
+});
 
 const sourceMarks: Record<LogLineSource, string> = { stdout: '', stderr: 'err', system: 'sys', note: '' };
 
@@ -60,57 +116,51 @@ const timeFormat = new Intl.DateTimeFormat('en-GB', {
   fractionalSecondDigits: 3,
 });
 
-function LineText({ line, query, current }: { line: LogLine; query: string; current: boolean }) {
-  let offset = 0;
+// Plain functions instead of components: a line has many pieces, and each component would cost memory.
+function lineText(line: LogLine, query: string, current: boolean): ReactNode {
   const ranges = matchRanges(line.text, query);
+  let offset = 0;
   return line.pieces.map((piece) => {
     const start = offset;
     offset += piece.text.length;
-    return (
-      <Fragment key={start}>
-        <PieceText piece={piece} start={start} ranges={ranges} current={current} />
-      </Fragment>
+    const className = styleClasses(piece.style);
+    const text = pieceText(piece, start, ranges, current);
+    return className === '' && typeof text === 'string' ? (
+      text
+    ) : (
+      <span key={start} className={className}>
+        {text}
+      </span>
     );
   });
 }
 
 type Range = readonly [from: number, to: number];
 
-interface PieceTextProps {
-  piece: StyledText;
-  /** Where the piece begins in its line. */
-  start: number;
-  ranges: readonly Range[];
-  current: boolean;
-}
-
-/** One piece of one style, cut where matches begin and end. */
-function PieceText({ piece, start, ranges, current }: PieceTextProps) {
-  const parts: { text: string; match: boolean }[] = [];
+/** The text of one piece that begins at `start` of its line, cut where matches begin and end. */
+function pieceText(piece: StyledText, start: number, ranges: readonly Range[], current: boolean): ReactNode {
+  const parts: ReactNode[] = [];
   let at = 0;
   for (const [from, to] of ranges) {
     const [matchFrom, matchTo] = [Math.max(0, from - start), Math.min(piece.text.length, to - start)];
     if (matchTo <= at || matchFrom >= piece.text.length) continue;
-    if (matchFrom > at) parts.push({ text: piece.text.slice(at, matchFrom), match: false });
-    parts.push({ text: piece.text.slice(matchFrom, matchTo), match: true });
+    if (matchFrom > at) parts.push(piece.text.slice(at, matchFrom));
+    parts.push(
+      <mark
+        key={matchFrom}
+        className={cn(
+          'rounded-xs bg-log-match text-log-match-foreground',
+          current && 'outline-2 outline-log-foreground',
+        )}
+      >
+        {piece.text.slice(matchFrom, matchTo)}
+      </mark>,
+    );
     at = matchTo;
   }
-  if (at < piece.text.length) parts.push({ text: piece.text.slice(at), match: false });
-  const marked = cn(
-    'rounded-xs bg-log-match text-log-match-foreground',
-    current && 'outline-2 outline-log-foreground',
-  );
-  const content = parts.map((part, index) =>
-    part.match ? (
-      <mark key={index} className={marked}>
-        {part.text}
-      </mark>
-    ) : (
-      part.text
-    ),
-  );
-  const className = styleClasses(piece.style);
-  return className === '' ? content : <span className={className}>{content}</span>;
+  if (parts.length === 0) return piece.text;
+  if (at < piece.text.length) parts.push(piece.text.slice(at));
+  return parts;
 }
 
 /** Where the query stands in a line; none when it is empty. */

@@ -2,12 +2,21 @@
 
 import { ArrowDown } from 'lucide-react';
 import { useRouter } from 'next/navigation';
-import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
+import {
+  type KeyboardEvent,
+  type PointerEvent,
+  useDeferredValue,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  type WheelEvent,
+} from 'react';
 import { LogLines } from '@/components/jobs/log-lines.tsx';
 import { LogToolbar } from '@/components/jobs/log-toolbar.tsx';
 import { type StreamState, useJobStream } from '@/components/jobs/use-job-stream.ts';
 import { countOf } from '@/lib/format-size.ts';
-import type { LogSnapshot } from '@/lib/log-buffer.ts';
+import type { LogBlock, LogSnapshot } from '@/lib/log-buffer.ts';
 
 /** Nearer to the end than this counts as being at the end. */
 const endMarginPx = 32;
@@ -68,7 +77,7 @@ export function LogViewer({ jobId, shownEventSeq, isFinal, emptyText }: LogViewe
       <div className="relative">
         <div
           ref={follow.box}
-          onScroll={follow.onScroll}
+          {...follow.gestures}
           role="log"
           // The announcement below speaks instead: reading out every line would drown everything else.
           aria-live="off"
@@ -136,17 +145,27 @@ function useDelayedRefresh(): () => void {
   };
 }
 
+function matchesIn(block: LogBlock, query: string, known: WeakMap<LogBlock, number[]>): number[] {
+  const before = known.get(block);
+  if (before) return before;
+  const keys = block.lines.filter((line) => line.text.toLowerCase().includes(query)).map((line) => line.key);
+  known.set(block, keys);
+  return keys;
+}
+
 /** Lines that hold the query, the current one of them, and stepping from one to the next, round and round. */
 function useSearch(snapshot: LogSnapshot) {
   const [query, setQuery] = useState('');
   const [currentLine, setCurrentLine] = useState<number | null>(null);
   const activeQuery = useDeferredValue(query.toLowerCase());
-  const matches = useMemo(() => {
-    if (activeQuery === '') return [];
-    return snapshot.blocks.flatMap((block) =>
-      block.lines.filter((line) => line.text.toLowerCase().includes(activeQuery)).map((line) => line.key),
-    );
-  }, [snapshot, activeQuery]);
+  // Blocks never change once they are full, so each is searched once for a query.
+  // Another query starts with an empty memory.
+  const known = useMemo(() => new WeakMap<LogBlock, number[]>(), [activeQuery]);
+  const matches = useMemo(
+    () =>
+      activeQuery === '' ? [] : snapshot.blocks.flatMap((block) => matchesIn(block, activeQuery, known)),
+    [snapshot, activeQuery, known],
+  );
   const position = currentLine === null ? -1 : matches.indexOf(currentLine);
 
   function step(by: 1 | -1) {
@@ -155,7 +174,6 @@ function useSearch(snapshot: LogSnapshot) {
     const key = matches[(from + by + matches.length) % matches.length];
     if (key === undefined) return;
     setCurrentLine(key);
-    document.getElementById(`log-line-${key}`)?.scrollIntoView({ block: 'nearest' });
   }
 
   return {
@@ -194,11 +212,10 @@ function useFollow(snapshot: LogSnapshot) {
   function onScroll() {
     const element = box.current;
     if (!element) return;
-    const movedUp = element.scrollTop < lastTop.current;
+    const movedDown = element.scrollTop > lastTop.current;
     lastTop.current = element.scrollTop;
     const toEnd = element.scrollHeight - element.clientHeight - element.scrollTop;
-    if (toEnd <= endMarginPx) setFollowing(true);
-    else if (movedUp && following) stop();
+    if (movedDown && toEnd <= endMarginPx) setFollowing(true);
   }
 
   function stop() {
@@ -207,16 +224,34 @@ function useFollow(snapshot: LogSnapshot) {
     setSeenTotal(total);
   }
 
+  // The reader's own gestures, not the scroll position: while output pours in, every step up would be undone
+  // by the next line before a scroll event could tell of it.
+  const gestures = {
+    onScroll,
+    onWheel: (event: WheelEvent) => {
+      if (event.deltaY < 0) stop();
+    },
+    onTouchMove: stop,
+    onPointerDown: (event: PointerEvent) => {
+      if (event.target === event.currentTarget) stop(); // the scroll bar
+    },
+    onKeyDown: (event: KeyboardEvent) => {
+      if (upwardKeys.has(event.key)) stop();
+    },
+  };
+
   return {
     box,
     content,
     following,
     newLines: total - seenTotal,
-    onScroll,
+    gestures,
     stop,
     start: () => setFollowing(true),
   };
 }
+
+const upwardKeys: ReadonlySet<string> = new Set(['ArrowUp', 'PageUp', 'Home']);
 
 /** "38 new lines", at most every few seconds. */
 function useAnnouncement(total: number, state: StreamState): string {

@@ -15,6 +15,8 @@ export type StreamState = 'connecting' | 'live' | 'reconnecting' | 'ended';
 /** After a refusal (the orchestrator restarts, say) the browser gives up, so we try again: 1 s, 2 s, … 15 s. */
 const firstRetryMs = 1_000;
 const longestRetryMs = 15_000;
+/** Time between two pictures of the log while it grows. */
+const drawIntervalMs = 100;
 
 interface JobStreamOptions {
   /** Address of the server-sent events; null when there is nothing to receive. */
@@ -41,15 +43,14 @@ export function useJobStream({ url, onJobEvent, onEnd }: JobStreamOptions) {
     let retryTimer: ReturnType<typeof setTimeout> | undefined;
     let retryMs = firstRetryMs;
     let lastEventId = '';
-    let frame = 0;
+    let drawTimer: ReturnType<typeof setTimeout> | undefined;
 
-    // A program may print thousands of lines a second; the page draws once a frame.
+    // A program may print thousands of lines a second; nobody reads more than a few pictures of it.
     const draw = () => {
-      if (frame !== 0) return;
-      frame = requestAnimationFrame(() => {
-        frame = 0;
+      drawTimer ??= setTimeout(() => {
+        drawTimer = undefined;
         setSnapshot(buffer.snapshot());
-      });
+      }, drawIntervalMs);
     };
 
     const connect = () => {
@@ -87,7 +88,7 @@ export function useJobStream({ url, onJobEvent, onEnd }: JobStreamOptions) {
     return () => {
       source?.close();
       clearTimeout(retryTimer);
-      cancelAnimationFrame(frame);
+      clearTimeout(drawTimer);
     };
   }, [url]);
 

@@ -18,6 +18,7 @@ export function ErrorPanel({ error, reset }: ErrorPanelProps) {
       <Empty
         icon={ServerCrash}
         title="This page could not be shown"
+        titleAs="h1"
         action={
           <>
             <Button onClick={reset}>

@@ -2,8 +2,8 @@
 
 import { Check, Copy } from 'lucide-react';
 import { useEffect, useState } from 'react';
-import { toast } from 'sonner';
 import { Button, type ButtonProps } from '@/components/ui/button.tsx';
+import { showError } from '@/components/ui/show-error.ts';
 
 /** How long the tick stays after copying. */
 const confirmationMs = 1_600;
@@ -37,7 +37,7 @@ export function CopyButton({
       setCopied(true);
     } catch {
       // The browser refused (no permission, or plain http away from loopback): say so, there is no other way.
-      toast.error('Your browser did not allow copying. Select the text and copy it by hand.');
+      await showError('Your browser did not allow copying. Select the text and copy it by hand.');
     }
   }
 

@@ -8,6 +8,7 @@ export default function JobNotFound() {
     <Empty
       icon={SearchX}
       title="There is no such job in your account"
+      titleAs="h1"
       action={
         <Button asChild>
           <Link href="/jobs">All jobs</Link>
