@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -5,11 +6,19 @@ import { join } from 'node:path';
 import { createTestDatabase } from '@computefabric/db/testing';
 import { newBearer } from '@computefabric/protocol/api-key';
 import { withDeadline } from '@computefabric/runtime/wait';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OrchestratorProcess, spawnOrchestrator, untilReady } from './testing/orchestrator-process.ts';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import {
+  freePort,
+  type OrchestratorProcess,
+  spawnOrchestrator,
+  untilReady,
+} from './testing/orchestrator-process.ts';
 
-const port = 15_601;
-const url = `http://127.0.0.1:${port}`;
+// A process of its own takes its time to start on a busy machine.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+let port: number;
+let url: string;
 const operator = newBearer('user').token;
 let home: string;
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
@@ -18,6 +27,8 @@ const running: OrchestratorProcess[] = [];
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'cf-main-'));
   database = await createTestDatabase();
+  port = await freePort();
+  url = `http://127.0.0.1:${port}`;
 });
 afterAll(async () => {
   for (const one of running) await one.stop('SIGKILL');
@@ -71,10 +82,11 @@ test('two starts make one operator with one grant of play money, and SIGTERM end
 
 test('a taken port ends it with 1 and a sentence that names the setting', async () => {
   const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
   try {
     const orchestrator = spawnOrchestrator(settings());
     running.push(orchestrator);
-    expect(await withDeadline(orchestrator.ended, 30_000, 'giving up')).toBe(1);
+    expect(await withDeadline(orchestrator.ended, 60_000, 'giving up')).toBe(1);
     expect(orchestrator.output()).toContain(`Port ${port} on 127.0.0.1 is taken`);
     expect(orchestrator.output()).toContain('ORCHESTRATOR_PORT');
   } finally {
@@ -90,7 +102,7 @@ test('wrong settings end it with 2, all of them named and no secret shown', asyn
     COMPUTEFABRIC_OPERATOR_TOKEN: 'hunter2-canary',
   });
   running.push(orchestrator);
-  expect(await withDeadline(orchestrator.ended, 30_000, 'giving up')).toBe(2);
+  expect(await withDeadline(orchestrator.ended, 60_000, 'giving up')).toBe(2);
   for (const name of ['ORCHESTRATOR_PORT', 'MAX_ATTEMPTS', 'COMPUTEFABRIC_OPERATOR_TOKEN']) {
     expect(orchestrator.output()).toContain(name);
   }

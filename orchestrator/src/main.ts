@@ -12,6 +12,8 @@ import { loggableError } from './http/loggable-error.ts';
 const config = readConfig();
 const log = createLogger('orchestrator', config.logLevel).child({}, { serializers: { err: loggableError } });
 const lifecycle = new Lifecycle(log);
+// From here on a signal ends it in order, also in the middle of the start.
+runUntilSignal(lifecycle, log);
 try {
   const { url } = await resolveDatabaseUrl({
     databaseUrl: config.databaseUrl?.reveal() ?? null,
@@ -21,7 +23,6 @@ try {
   const { applied } = await migrateDatabase(url);
   if (applied > 0) log.info({ applied }, 'the database has the newest schema now');
   await compose(config, url, lifecycle, log);
-  runUntilSignal(lifecycle, log);
   log.info({ host: config.http.host, port: config.http.port }, 'the orchestrator takes requests');
 } catch (thrown) {
   await giveUp(thrown, log);

@@ -10,9 +10,16 @@ import { discardRest } from './read-json.ts';
 export function errorHandler(log: Logger): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return (thrown: unknown, request, response, _next) => {
-    // The client went away in the middle: nobody is there to answer, and nothing went wrong here.
+    // The client went away in the middle of its request: nobody is there to answer, nothing went wrong here.
     if (request.destroyed && !request.complete) {
       response.destroy();
+      return;
+    }
+    if (response.destroyed) {
+      log.warn(
+        { err: thrown, path: request.path, method: request.method },
+        'request failed after its client left',
+      );
       return;
     }
     const error = toAppError(thrown);

@@ -9,12 +9,20 @@ import { allContracts } from '@computefabric/protocol/contracts';
 import { errorBody } from '@computefabric/protocol/error-codes';
 import { limits } from '@computefabric/protocol/limits';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { testInventory } from '../testing/market-fixture.ts';
-import { type OrchestratorProcess, spawnOrchestrator, untilReady } from '../testing/orchestrator-process.ts';
+import {
+  freePort,
+  type OrchestratorProcess,
+  spawnOrchestrator,
+  untilReady,
+} from '../testing/orchestrator-process.ts';
 
-const port = 15_602;
-const url = `http://127.0.0.1:${port}`;
+// A process of its own takes its time to start on a busy machine.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+let port: number;
+let url: string;
 const token = newBearer('user').token;
 let home: string;
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
@@ -24,6 +32,8 @@ let credential: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'cf-malformed-'));
   database = await createTestDatabase();
+  port = await freePort();
+  url = `http://127.0.0.1:${port}`;
   orchestrator = spawnOrchestrator({
     ORCHESTRATOR_PORT: String(port),
     COMPUTEFABRIC_HOME: home,

@@ -14,9 +14,8 @@ test.each([
 
 test('whatever the image is called, the name is one that a person could have chosen', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (image) => {
-      const name = nameFromImage(image);
-      expect(jobSpec.shape.name.safeParse(name).success, `${image} → ${name}`).toBe(true);
+    fc.property(fc.string({ unit: fc.constantFrom(...'aZ9-_.:/@ é💡\u0000') }), (image) => {
+      return jobSpec.shape.name.safeParse(nameFromImage(image)).success;
     }),
   );
 });

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { pause, withDeadline } from '@computefabric/runtime/wait';
 import { waitUntil } from './wait-until.ts';
@@ -56,12 +57,22 @@ export function spawnOrchestrator(env: Record<string, string>): OrchestratorProc
     async stop(signal = 'SIGTERM') {
       child.kill(signal);
       try {
-        return await withDeadline(ended, 20_000, 'stopping the orchestrator');
+        return await withDeadline(ended, 60_000, 'stopping the orchestrator');
       } finally {
         child.kill('SIGKILL');
       }
     },
   };
+}
+
+/** A port that nobody has just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** Waits until the orchestrator at `url` says that it is ready. */
