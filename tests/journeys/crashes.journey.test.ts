@@ -99,7 +99,10 @@ describe('the agent is killed', () => {
     await market.startProvider('otter');
     const { code, job } = await wait('again');
     expect(code).toBe(0);
-    expect(job.leases).toHaveLength(2);
+    expect(job.leases.length).toBeGreaterThanOrEqual(2);
+    expect(job.leases.filter(({ cost_micros }: { cost_micros: string }) => cost_micros !== '0')).toHaveLength(
+      1,
+    );
     expect(await taskContainers([job.leases[0].id])).toEqual([]);
     await expectBooksAtRest();
   });
