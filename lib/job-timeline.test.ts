@@ -59,7 +59,7 @@ describe("a job's timeline", () => {
       'done',
       'done',
       'done',
-      'ended-here',
+      'went-wrong',
       'done',
     ]);
   });
@@ -71,7 +71,7 @@ describe("a job's timeline", () => {
       finishedAt: at(7),
       attempt: null,
     });
-    expect(queued).toMatchObject({ state: 'ended-here', startedAt: at(0), endedAt: at(7) });
+    expect(queued).toMatchObject({ state: 'cancelled', startedAt: at(0), endedAt: at(7) });
     expect(rest.map((stretch) => stretch.state)).toEqual(['skipped', 'skipped', 'skipped', 'skipped']);
   });
 

@@ -89,8 +89,9 @@ function closeAtTheEnd(stretches: Stretch[], facts: TimelineFacts): Stretch[] {
     stretch.state === 'current' ? { ...stretch, state: 'done' as const, endedAt: facts.finishedAt } : stretch,
   );
   if (facts.state === 'succeeded') return closed;
+  const ending: StretchState = facts.state === 'cancelled' ? 'cancelled' : 'went-wrong';
   const last = closed.findLast((stretch) => stretch.key !== 'saving' && stretch.startedAt !== null);
-  return closed.map((stretch) => (stretch === last ? { ...stretch, state: 'ended-here' as const } : stretch));
+  return closed.map((stretch) => (stretch === last ? { ...stretch, state: ending } : stretch));
 }
 
 function imageNote(

@@ -101,7 +101,7 @@ export interface ArtifactView {
   sha256: string;
 }
 
-export type StretchState = 'done' | 'current' | 'ahead' | 'ended-here' | 'skipped';
+export type StretchState = 'done' | 'current' | 'ahead' | 'went-wrong' | 'cancelled' | 'skipped';
 
 /** One stretch of a job's life: what is being waited for, for how long, and whether money moves. */
 export interface Stretch {

@@ -1,4 +1,4 @@
-import { Check, CircleX, type LucideIcon, Minus } from 'lucide-react';
+import { Ban, Check, CircleX, type LucideIcon, Minus } from 'lucide-react';
 import { RunningTime } from '@/components/shell/running-time.tsx';
 import { cn } from '@/lib/cn.ts';
 import type { Stretch, StretchState } from '@/types/job-view.ts';
@@ -45,8 +45,10 @@ function describe(stretch: Stretch): string {
   switch (stretch.state) {
     case 'current':
       return stretch.note ? `${stretch.note} · ${billing}` : billing;
-    case 'ended-here':
-      return stretch.note ? `ended here · ${stretch.note}` : 'ended here';
+    case 'went-wrong':
+      return 'ended here';
+    case 'cancelled':
+      return 'cancelled here';
     case 'done':
       return stretch.note ?? billing;
     case 'ahead':
@@ -64,7 +66,8 @@ const marks: Record<StretchState, { icon: LucideIcon | null; className: string; 
   done: { icon: Check, className: 'bg-primary text-primary-foreground', word: 'Done: ' },
   current: { icon: null, className: 'border-2 border-primary bg-card', word: 'Now: ' },
   ahead: { icon: null, className: 'border-2 border-border bg-card', word: 'Later: ' },
-  'ended-here': { icon: CircleX, className: 'bg-danger-surface text-danger', word: 'Ended here: ' },
+  'went-wrong': { icon: CircleX, className: 'bg-danger-surface text-danger', word: 'Ended here: ' },
+  cancelled: { icon: Ban, className: 'bg-neutral-surface text-neutral', word: 'Cancelled here: ' },
   skipped: { icon: Minus, className: 'bg-neutral-surface text-neutral', word: 'Not reached: ' },
 };
 

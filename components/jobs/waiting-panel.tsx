@@ -14,8 +14,8 @@ export function WaitingPanel({ waiting }: { waiting: WaitingView }) {
             <h2 className="text-sm font-semibold tracking-tight">{waiting.summary}</h2>
             <p className="mt-1 text-sm text-muted-foreground">
               {waiting.position > 0 ? `Place ${waiting.position} in the queue. ` : ''}
-              {countOf(waiting.machines, 'machine')} on the market
-              {waiting.machines > 0 ? ' were looked at' : ''}. Waiting costs nothing.
+              {waiting.machines > 0 ? `Looked at ${countOf(waiting.machines, 'machine')}. ` : ''}
+              Waiting costs nothing.
             </p>
           </div>
         </div>

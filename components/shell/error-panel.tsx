@@ -8,10 +8,11 @@ import { Empty } from '@/components/ui/empty.tsx';
 interface ErrorPanelProps {
   /** In production the message is Next's own; the digest finds the real one in the server's log. */
   error: Error & { digest?: string };
-  reset: () => void;
+  /** Fetches the data and draws the page again. */
+  retry: () => void;
 }
 
-export function ErrorPanel({ error, reset }: ErrorPanelProps) {
+export function ErrorPanel({ error, retry }: ErrorPanelProps) {
   const reference = error.digest ?? error.name;
   return (
     <div role="alert">
@@ -21,7 +22,7 @@ export function ErrorPanel({ error, reset }: ErrorPanelProps) {
         titleAs="h1"
         action={
           <>
-            <Button onClick={reset}>
+            <Button onClick={retry}>
               <RotateCw aria-hidden /> Try again
             </Button>
             <CopyButton

@@ -14,7 +14,7 @@ export function SignInForm() {
         name="key"
         label="API key"
         error={state.error ?? undefined}
-        hint="The operator of this market gives you one. It starts with cf_."
+        hint="The operator of this market gives you one."
       >
         {(control) => (
           <Input
