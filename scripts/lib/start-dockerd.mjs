@@ -47,7 +47,8 @@ export async function startDockerd(place, step, signal) {
     if (next === undefined || signal?.aborted) {
       for (const line of attempt.log.trim().split('\n').slice(-6))
         step.note(`dockerd: ${line.slice(0, 200)}`);
-      return { ok: false, reason: `dockerd did not start; its log is ${logFile}`, logFile };
+      const cause = /failed to start daemon: (.*)/.exec(attempt.log)?.[1] ?? 'it does not answer';
+      return { ok: false, reason: `dockerd did not start (${cause})`, logFile };
     }
     step.note(`dockerd did not start; trying ${next.name}`);
     used.push(next);
