@@ -25,6 +25,8 @@ export default defineConfig({
           name: 'unit',
           include: ['**/*.test.ts'],
           exclude: [...builtOrInstalled, '**/*.{int,docker,journey,browser}.test.ts'],
+          // Milliseconds are enough, but machines that run tests are shared and slow at times.
+          testTimeout: 20_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
