@@ -7,7 +7,8 @@ import { CodeLine } from '@/components/ui/code-line.tsx';
 import { cn } from '@/lib/cn.ts';
 
 /** A first job that needs no GPU and no large download. */
-const firstJobCommand = `npx cfab submit --image busybox:latest --command 'echo "Hello from $(uname -m)"; echo 42 > /outputs/answer.txt'`;
+const firstJobCommand = `npx cfab submit --image busybox:latest \\
+  --command 'echo "Hello from $(uname -m)"; echo 42 > /outputs/answer.txt'`;
 
 interface GettingStartedProps {
   /** A machine is on the market, so that a job would find one. */
@@ -41,7 +42,11 @@ export function GettingStarted({ hasMachine }: GettingStartedProps) {
           </Step>
           <Step number={2} done={false} title="Submit from a terminal">
             <span className="block">
-              It shows the plan with its price before anything is spent, then the live output.
+              In a copy of the project, with your key loaded by{' '}
+              <code className="font-mono text-foreground">source .computefabric/dev.env</code> (on the machine
+              of <code className="font-mono text-foreground">npm start</code>) or kept by{' '}
+              <code className="font-mono text-foreground">npx cfab login --with-token</code>. You see the plan
+              with its price before anything is spent, then the live output.
             </span>
             <CodeLine code={firstJobCommand} label="Copy command" className="mt-3" />
           </Step>
