@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { isDeepStrictEqual } from 'node:util';
+import type Docker from 'dockerode';
+import { pack } from 'tar-stream';
+import type { TaskSpec } from './container-driver.ts';
+import { ContainerError, isContainerError } from './container-error.ts';
+import type { DockerEngine } from './docker-engine.ts';
+import { inspectImage } from './docker-images.ts';
+import { containerReply, type ImageReply } from './engine-replies.ts';
+import { findTemplateMismatch, hostConfig, type TaskHostConfig } from './host-config.ts';
+import { listOwned, removeLease } from './owned-resources.ts';
+import { OUTPUTS_DIRECTORY, taskEnvironment } from './task-environment.ts';
+import { taskLabels } from './task-labels.ts';
+import { checkTaskSpec } from './task-spec.ts';
+
+const REQUEST_SECONDS = 30;
+/** Making a container copies its image's changes of ownership and can wait for a busy disk. */
+const CREATE_SECONDS = 120;
+
+/** See `ContainerDriver.createTask`. What a failed creation has made is removed again. */
+export async function createTask(
+  engine: DockerEngine,
+  agentId: string,
+  spec: TaskSpec,
+  engineLogFileBytes: number,
+): Promise<string> {
+  checkTaskSpec(spec);
+  const image = await inspectImage(engine, spec.image);
+  if (image === null)
+    throw new ContainerError('image-not-found', `the image ${spec.image} is not on this machine`);
+  const name = resourceName(agentId, spec.leaseId);
+  const settings = hostConfig({
+    spec,
+    networkMode: spec.network === 'none' ? 'none' : name,
+    imageVolumes: image.Config.Volumes,
+    engineLogFileBytes,
+  });
+  const body = createRequest(agentId, spec, image, name, settings);
+
+  const owned = (await listOwned(engine, agentId)).filter((resource) => resource.leaseId === spec.leaseId);
+  if (owned.some((resource) => resource.kind === 'container')) {
+    throw new ContainerError('task-exists', `the lease ${spec.leaseId} has a container already`);
+  }
+  // A network without a container: an earlier try to create died between the two.
+  if (owned.length > 0) await removeLease(engine, agentId, spec.leaseId);
+
+  try {
+    if (spec.network === 'bridge') await createNetwork(engine, agentId, spec, name);
+    const containerId = await createContainer(engine, body);
+    await verify(engine, containerId, body);
+    await makeOutputsDirectory(engine, containerId);
+    return containerId;
+  } catch (error) {
+    try {
+      await removeLease(engine, agentId, spec.leaseId);
+    } catch {
+      // The first failure is the one to report; what is left carries our labels and is swept.
+    }
+    throw error;
+  }
+}
+
+/** What is sent to the engine. Everything but numbers, identity, command and environment is the same for all. */
+function createRequest(
+  agentId: string,
+  spec: TaskSpec,
+  image: ImageReply,
+  name: string,
+  settings: TaskHostConfig,
+): Docker.ContainerCreateOptions & { HostConfig: TaskHostConfig } {
+  const { Cmd, Entrypoint, Env } = image.Config;
+  if (spec.command === null && Cmd.length === 0 && Entrypoint.length === 0) {
+    throw new ContainerError(
+      'command-missing',
+      `no command was given and the image ${spec.image} brings none`,
+    );
+  }
+  return {
+    name,
+    Image: image.Id,
+    Hostname: 'job',
+    ...(typeof spec.command === 'string' ? { Entrypoint: ['/bin/sh', '-c'], Cmd: [spec.command] } : {}),
+    ...(Array.isArray(spec.command) ? { Cmd: [...spec.command] } : {}),
+    Env: taskEnvironment(spec, Env),
+    Labels: taskLabels(agentId, spec),
+    Tty: false,
+    OpenStdin: false,
+    AttachStdin: false,
+    AttachStdout: true,
+    AttachStderr: true,
+    // An image can name another signal, one that stops nothing; and a check of its own that runs every second.
+    StopSignal: 'SIGTERM',
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: settings,
+  };
+}
+
+/** The engine names one thing once, so a second container of a lease cannot come to be, whoever races whom. */
+function resourceName(agentId: string, leaseId: string): string {
+  return `cf-${digest(agentId).slice(0, 8)}-${leaseId}`;
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+async function createNetwork(
+  engine: DockerEngine,
+  agentId: string,
+  spec: TaskSpec,
+  name: string,
+): Promise<void> {
+  try {
+    await engine.call('creating the network', REQUEST_SECONDS, (client, signal) =>
+      client.createNetwork({
+        Name: name,
+        Driver: 'bridge',
+        CheckDuplicate: true,
+        Labels: taskLabels(agentId, spec),
+        Options: {
+          // A name that firewall rules can match. Linux allows 15 characters.
+          'com.docker.network.bridge.name': `cfj-${digest(name).slice(0, 11)}`,
+          'com.docker.network.bridge.enable_icc': 'false',
+        },
+        abortSignal: signal,
+      }),
+    );
+  } catch (error) {
+    if (!isContainerError(error, 'engine-refused')) throw error;
+    throw new ContainerError('network-failed', error.message, { cause: error });
+  }
+}
+
+async function createContainer(engine: DockerEngine, body: Docker.ContainerCreateOptions): Promise<string> {
+  try {
+    const container = await engine.call('creating the container', CREATE_SECONDS, (client, signal) =>
+      client.createContainer({ ...body, abortSignal: signal }),
+    );
+    return container.id;
+  } catch (error) {
+    if (!isContainerError(error, 'engine-refused')) throw error;
+    if (error.statusCode === 409) throw new ContainerError('task-exists', error.message, { cause: error });
+    if (/no space left on device/i.test(error.message)) {
+      throw new ContainerError('disk-full', error.message, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Reads the settings back: an engine that cannot apply one (an old kernel, say) only warns, and goes on without. */
+async function verify(
+  engine: DockerEngine,
+  containerId: string,
+  body: Docker.ContainerCreateOptions & { HostConfig: TaskHostConfig },
+): Promise<void> {
+  const reply = await engine.call('inspecting the container', REQUEST_SECONDS, (client, signal) =>
+    client.getContainer(containerId).inspect({ abortSignal: signal }),
+  );
+  const { HostConfig, Mounts, Config } = containerReply.parse(reply);
+  const wrong =
+    findTemplateMismatch(body.HostConfig, HostConfig) ??
+    (Mounts.length > 0 ? `Mounts: expected none, got ${JSON.stringify(Mounts)}` : null) ??
+    ((body.Env ?? []).every((line) => Config.Env.includes(line))
+      ? null
+      : 'Env: a variable of ours is missing') ??
+    (isDeepStrictEqual(Config.Healthcheck?.Test, ['NONE']) ? null : 'Healthcheck: expected none');
+  if (wrong !== null) throw new ContainerError('template-mismatch', `the engine changed a setting: ${wrong}`);
+}
+
+/** Made inside the container before it starts, so that results need no directory of the host. */
+async function makeOutputsDirectory(engine: DockerEngine, containerId: string): Promise<void> {
+  const archive = await directoryArchive(OUTPUTS_DIRECTORY.slice(1));
+  await engine.call('making the outputs directory', REQUEST_SECONDS, (client, signal) =>
+    client.getContainer(containerId).putArchive(archive, { path: '/', abortSignal: signal }),
+  );
+}
+
+async function directoryArchive(name: string): Promise<Buffer> {
+  const archive = pack();
+  archive.entry({ name: `${name}/`, type: 'directory', mode: 0o777, uid: 0, gid: 0 });
+  archive.finalize();
+  return buffer(archive);
+}

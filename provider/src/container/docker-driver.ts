@@ -1,0 +1,256 @@
+import type { Readable } from 'node:stream';
+import type Docker from 'dockerode';
+import { collectFromArchive, noOutputs } from './collect-outputs.ts';
+import type {
+  ContainerDriver,
+  EngineInfo,
+  LiveOutput,
+  LocalImage,
+  OutputCollection,
+  OutputFileSink,
+  OutputLimits,
+  OutputPiece,
+  OutputPosition,
+  OwnedResource,
+  PullOptions,
+  TaskExit,
+  TaskSpec,
+  TaskStatus,
+} from './container-driver.ts';
+import { ContainerError, isContainerError, notFound } from './container-error.ts';
+import { createTask } from './create-task.ts';
+import { DockerEngine } from './docker-engine.ts';
+import { inspectImage, localImage, pullImage } from './docker-images.ts';
+import { AttachedOutput, readOutputFrom } from './docker-output.ts';
+import type { EngineAddress } from './engine-address.ts';
+import { type ContainerReply, containerReply, infoReply, versionReply } from './engine-replies.ts';
+import { ENGINE_LOG_FILE_BYTES } from './host-config.ts';
+import { listOwned, removeLease, taskState } from './owned-resources.ts';
+import { classifyStartFailure } from './start-failure.ts';
+import { OUTPUTS_DIRECTORY } from './task-environment.ts';
+import { readLabels } from './task-labels.ts';
+import { waitTask } from './wait-task.ts';
+
+const PING_SECONDS = 5;
+const INSPECT_SECONDS = 15;
+/** A start makes namespaces and cgroups, and loads a GPU driver's libraries where one is passed in. */
+const START_SECONDS = 120;
+const KILL_SECONDS = 30;
+
+export interface DockerDriverOptions {
+  address: EngineAddress;
+  /** Marks what this agent makes; only what carries it is ever listed or removed. 1 to 96 of `A-Za-z0-9_.-`. */
+  agentId: string;
+  /** Size of one of the two files of a task's log inside the engine. Only a test has reason to change it. */
+  engineLogFileBytes?: number;
+}
+
+/** `ContainerDriver` on a Docker engine, over its HTTP API. */
+export class DockerDriver implements ContainerDriver {
+  readonly #engine: DockerEngine;
+  readonly #agentId: string;
+  readonly #engineLogFileBytes: number;
+  /** Open attachments by container. One that nobody reads would keep the engine from finishing a removal. */
+  readonly #attached = new Map<string, Set<AttachedOutput>>();
+
+  constructor({ address, agentId, engineLogFileBytes = ENGINE_LOG_FILE_BYTES }: DockerDriverOptions) {
+    if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$/.test(agentId)) throw new Error(`bad agent id "${agentId}"`);
+    this.#engine = new DockerEngine(address);
+    this.#agentId = agentId;
+    this.#engineLogFileBytes = engineLogFileBytes;
+  }
+
+  async ping(): Promise<EngineInfo> {
+    const [versionAnswer, infoAnswer] = await Promise.all([
+      this.#engine.call('asking for the version', PING_SECONDS, (client) => client.version()),
+      this.#engine.call('asking about the engine', PING_SECONDS, (client) => client.info()),
+    ]);
+    const version = versionReply.parse(versionAnswer);
+    const info = infoReply.parse(infoAnswer);
+    return {
+      version: version.Version,
+      apiVersion: version.ApiVersion,
+      os: info.OSType,
+      arch: info.Architecture,
+      operatingSystem: info.OperatingSystem,
+      kernelVersion: info.KernelVersion,
+      cpus: info.NCPU,
+      memoryBytes: info.MemTotal,
+      storageDriver: info.Driver,
+      rootDirectory: info.DockerRootDir,
+      cgroupVersion: info.CgroupVersion,
+      limits: { memory: info.MemoryLimit, swap: info.SwapLimit, cpu: info.CpuCfsQuota, pids: info.PidsLimit },
+      securityOptions: info.SecurityOptions,
+      runtimes: info.Runtimes,
+    };
+  }
+
+  async imagePresent(reference: string): Promise<LocalImage | null> {
+    const image = await inspectImage(this.#engine, reference);
+    return image && localImage(image, reference);
+  }
+
+  pullImage(reference: string, options: PullOptions): Promise<LocalImage> {
+    return pullImage(this.#engine, reference, options);
+  }
+
+  createTask(spec: TaskSpec): Promise<string> {
+    return createTask(this.#engine, this.#agentId, spec, this.#engineLogFileBytes);
+  }
+
+  async attachOutput(containerId: string): Promise<LiveOutput> {
+    const output = await AttachedOutput.open(this.#engine, containerId, (id) => this.#hasEnded(id));
+    const open = this.#attached.get(containerId) ?? new Set();
+    this.#attached.set(containerId, open.add(output));
+    output.onClose(() => {
+      open.delete(output);
+      if (open.size === 0) this.#attached.delete(containerId);
+    });
+    return output;
+  }
+
+  readOutputFrom(
+    containerId: string,
+    position: OutputPosition,
+    options: { signal?: AbortSignal } = {},
+  ): AsyncIterable<OutputPiece> {
+    const needs = {
+      engine: this.#engine,
+      containerId,
+      engineLogFileBytes: this.#engineLogFileBytes,
+      hasEnded: (id: string) => this.#hasEnded(id),
+      attach: () => this.attachOutput(containerId),
+      signal: options.signal,
+    };
+    return readOutputFrom(needs, position);
+  }
+
+  async startTask(containerId: string): Promise<void> {
+    try {
+      await this.#engine.call('starting the task', START_SECONDS, (client, signal) =>
+        client.getContainer(containerId).start({ abortSignal: signal }),
+      );
+    } catch (error) {
+      if (!isContainerError(error, 'engine-refused')) throw error;
+      if (error.statusCode === 304) return; // it runs already
+      // The engine also answers 404 when the program is missing inside the container.
+      const code = /no such container/i.test(error.message)
+        ? 'task-not-found'
+        : classifyStartFailure(error.message);
+      throw new ContainerError(code, error.message, { cause: error, statusCode: error.statusCode });
+    }
+  }
+
+  waitTask(containerId: string, options: { signal?: AbortSignal } = {}): Promise<TaskExit> {
+    return waitTask(this.#engine, containerId, (id) => this.inspectTask(id), options.signal);
+  }
+
+  async stopTask(containerId: string, graceSeconds: number): Promise<void> {
+    await this.#end('stopping the task', graceSeconds + KILL_SECONDS, containerId, (container, abortSignal) =>
+      container.stop({ t: graceSeconds, abortSignal }),
+    );
+  }
+
+  async killTask(containerId: string): Promise<void> {
+    await this.#end('killing the task', KILL_SECONDS, containerId, (container, abortSignal) =>
+      container.kill({ signal: 'SIGKILL', abortSignal }),
+    );
+  }
+
+  async inspectTask(containerId: string): Promise<TaskStatus | null> {
+    try {
+      const reply = await this.#engine.call('inspecting the task', INSPECT_SECONDS, (client, signal) =>
+        client.getContainer(containerId).inspect({ abortSignal: signal }),
+      );
+      return taskStatus(containerReply.parse(reply));
+    } catch (error) {
+      if (isContainerError(error) && error.statusCode === 404) return null;
+      throw error;
+    }
+  }
+
+  async collectOutputs(
+    containerId: string,
+    limits: OutputLimits,
+    onFile: OutputFileSink,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<OutputCollection> {
+    if (!(await this.#hasEnded(containerId))) {
+      throw new ContainerError('task-running', 'the outputs of a task can be read when it has ended');
+    }
+    const archive = await this.#openOutputs(containerId, options.signal);
+    if (archive === null) return noOutputs();
+    try {
+      return await collectFromArchive(archive, limits, onFile);
+    } catch (error) {
+      if (options.signal?.aborted && isContainerError(error, 'outputs-unreadable')) {
+        throw new ContainerError('aborted', 'reading the outputs: stopped', { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  async removeLease(leaseId: string): Promise<void> {
+    for (const resource of await this.listOwned()) {
+      if (resource.leaseId === leaseId)
+        for (const output of this.#attached.get(resource.id) ?? []) output.close();
+    }
+    await removeLease(this.#engine, this.#agentId, leaseId);
+  }
+
+  listOwned(): Promise<OwnedResource[]> {
+    return listOwned(this.#engine, this.#agentId);
+  }
+
+  async #hasEnded(containerId: string): Promise<boolean> {
+    const status = await this.inspectTask(containerId);
+    if (status === null) throw new ContainerError('task-not-found', `there is no container ${containerId}`);
+    return status.state === 'exited';
+  }
+
+  /** Sends an order to end. A task that has ended already, or never started, needs none. */
+  async #end(
+    what: string,
+    deadlineSeconds: number,
+    containerId: string,
+    order: (container: Docker.Container, signal: AbortSignal) => Promise<unknown>,
+  ): Promise<void> {
+    try {
+      await this.#engine.call(what, deadlineSeconds, (client, signal) =>
+        order(client.getContainer(containerId), signal),
+      );
+    } catch (error) {
+      if (!isContainerError(error, 'engine-refused')) throw error;
+      if (error.statusCode === 304 || error.statusCode === 409) return;
+      throw notFound(error);
+    }
+  }
+
+  /** The engine's archive of the directory; null when the task removed it. */
+  async #openOutputs(containerId: string, signal?: AbortSignal): Promise<Readable | null> {
+    try {
+      return await this.#engine.open(
+        'reading the outputs',
+        { method: 'GET', path: `/containers/${containerId}/archive`, query: { path: OUTPUTS_DIRECTORY } },
+        signal,
+      );
+    } catch (error) {
+      if (isContainerError(error) && error.statusCode === 404) return null;
+      throw error;
+    }
+  }
+}
+
+function taskStatus({ Id, State, Config }: ContainerReply): TaskStatus {
+  const named = readLabels(Config.Labels);
+  if (named === null) throw new ContainerError('task-not-found', `the container ${Id} is not a task of ours`);
+  const state = taskState(State.Status);
+  const exit: TaskExit = {
+    exitCode: State.ExitCode,
+    oomKilled: State.OOMKilled,
+    startedAt: State.StartedAt,
+    finishedAt: State.FinishedAt,
+    error: State.Error === '' ? null : State.Error,
+  };
+  return { containerId: Id, ...named, state, exit: state === 'exited' ? exit : null };
+}

@@ -1,0 +1,93 @@
+import { StringDecoder } from 'node:string_decoder';
+import { toError } from '@computefabric/runtime/errors';
+import type { LocalImage, PullOptions } from './container-driver.ts';
+import { ContainerError, isContainerError } from './container-error.ts';
+import type { DockerEngine } from './docker-engine.ts';
+import { type ImageReply, imageReply, pullLine } from './engine-replies.ts';
+import { parseImageReference } from './image-reference.ts';
+import { classifyPullFailure } from './pull-failure.ts';
+import { PullTracker } from './pull-progress.ts';
+
+const IMAGE_ID = /^(sha256:)?[0-9a-f]{64}$/;
+const INSPECT_SECONDS = 15;
+
+/** What an image brings along; null when it is not there. */
+export async function inspectImage(engine: DockerEngine, reference: string): Promise<ImageReply | null> {
+  if (!IMAGE_ID.test(reference)) parseImageReference(reference);
+  try {
+    const reply = await engine.call(`looking for the image ${reference}`, INSPECT_SECONDS, (client) =>
+      client.getImage(reference).inspect(),
+    );
+    return imageReply.parse(reply);
+  } catch (error) {
+    if (isContainerError(error) && error.statusCode === 404) return null;
+    throw error;
+  }
+}
+
+export function localImage(image: ImageReply, reference: string): LocalImage {
+  const repository = IMAGE_ID.test(reference) ? null : parseImageReference(reference).repository;
+  const named = image.RepoDigests.find((entry) => repository !== null && entry.startsWith(`${repository}@`));
+  const digest = (named ?? image.RepoDigests[0])?.split('@')[1] ?? null;
+  return { id: image.Id, digest, sizeBytes: image.Size };
+}
+
+/** Fetches an image. The engine gives a pull up when its client goes away, so abort and deadline really stop it. */
+export async function pullImage(
+  engine: DockerEngine,
+  reference: string,
+  options: PullOptions,
+): Promise<LocalImage> {
+  const { repository, tagOrDigest } = parseImageReference(reference);
+  const deadline = AbortSignal.timeout(options.deadlineSeconds * 1000);
+  const signal = options.signal ? AbortSignal.any([deadline, options.signal]) : deadline;
+  const what = `pulling ${reference}`;
+  try {
+    // The engine answers only after it has reached the registry, which may take longer than `open` allows for.
+    const stream = await engine.call(
+      what,
+      options.deadlineSeconds,
+      (client) => client.createImage({ fromImage: repository, tag: tagOrDigest, abortSignal: signal }),
+      signal,
+    );
+    await followPull(stream, options);
+  } catch (error) {
+    if (options.signal?.aborted) throw new ContainerError('aborted', `${what}: stopped`, { cause: error });
+    if (deadline.aborted) {
+      const message = `${what}: not done within ${options.deadlineSeconds} s`;
+      throw new ContainerError('pull-timeout', message, { cause: error });
+    }
+    if (isContainerError(error, 'engine-refused')) throw refusal(what, error.message, error);
+    throw engine.asContainerError(what, error);
+  }
+  const image = await inspectImage(engine, reference);
+  if (image === null)
+    throw new ContainerError('pull-failed', `${what}: the engine said done and has no such image`);
+  return localImage(image, reference);
+}
+
+async function followPull(stream: NodeJS.ReadableStream, options: PullOptions): Promise<void> {
+  const tracker = new PullTracker();
+  options.onProgress?.(tracker.progress);
+  for await (const text of jsonLines(stream)) {
+    const line = pullLine.parse(JSON.parse(text));
+    if (line.error !== undefined) throw new ContainerError('engine-refused', line.error);
+    if (tracker.take(line)) options.onProgress?.(tracker.progress);
+  }
+}
+
+async function* jsonLines(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
+  const decoder = new StringDecoder('utf8');
+  let rest = '';
+  for await (const chunk of stream) {
+    rest += typeof chunk === 'string' ? chunk : decoder.write(chunk);
+    const lines = rest.split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line.trim() !== '') yield line;
+  }
+  if (rest.trim() !== '') yield rest;
+}
+
+function refusal(what: string, sentence: string, cause: unknown): ContainerError {
+  return new ContainerError(classifyPullFailure(sentence), `${what}: ${sentence}`, { cause: toError(cause) });
+}

@@ -1,0 +1,102 @@
+import { pause } from '@computefabric/runtime/wait';
+import type { OwnedResource, TaskState } from './container-driver.ts';
+import { ContainerError, isContainerError } from './container-error.ts';
+import type { DockerEngine } from './docker-engine.ts';
+import { containerListReply, networkListReply } from './engine-replies.ts';
+import { labels, readLabels } from './task-labels.ts';
+
+const LIST_SECONDS = 30;
+/** Killing, then deleting a writable layer of many gigabytes. */
+const REMOVE_SECONDS = 120;
+
+/** Every container and network with this agent's label. */
+export async function listOwned(engine: DockerEngine, agentId: string): Promise<OwnedResource[]> {
+  const filters = { label: [`${labels.agent}=${agentId}`] };
+  const [containers, networks] = await Promise.all([
+    engine.call('listing containers', LIST_SECONDS, (client, signal) =>
+      client.listContainers({ all: true, filters, abortSignal: signal }),
+    ),
+    engine.call('listing networks', LIST_SECONDS, (client, signal) =>
+      client.listNetworks({ filters, abortSignal: signal }),
+    ),
+  ]);
+  const owned: OwnedResource[] = [];
+  for (const { Id, State, Labels, Created } of containerListReply.parse(containers)) {
+    const named = readLabels(Labels);
+    if (named === null) continue;
+    owned.push({
+      kind: 'container',
+      id: Id,
+      ...named,
+      state: taskState(State),
+      createdAt: new Date(Created * 1000),
+    });
+  }
+  for (const { Id, Labels, Created } of networkListReply.parse(networks)) {
+    const named = readLabels(Labels);
+    if (named === null) continue;
+    owned.push({ kind: 'network', id: Id, leaseId: named.leaseId, createdAt: new Date(Created) });
+  }
+  return owned;
+}
+
+/** Removes what the lease has: the container first, since a network in use cannot go. */
+export async function removeLease(engine: DockerEngine, agentId: string, leaseId: string): Promise<void> {
+  const owned = (await listOwned(engine, agentId)).filter((resource) => resource.leaseId === leaseId);
+  for (const { kind, id } of owned) if (kind === 'container') await removeContainer(engine, id);
+  for (const { kind, id } of owned) if (kind === 'network') await removeNetwork(engine, id);
+}
+
+/** The engine's states in our words. A paused task is one that runs, only not now. */
+export function taskState(engineState: string): TaskState {
+  switch (engineState) {
+    case 'created':
+      return 'created';
+    case 'running':
+    case 'paused':
+    case 'restarting':
+      return 'running';
+    default:
+      return 'exited';
+  }
+}
+
+async function removeContainer(engine: DockerEngine, id: string): Promise<void> {
+  await untilGone('removing the container', async () => {
+    await engine.call('removing the container', REMOVE_SECONDS, (client, signal) =>
+      client.getContainer(id).remove({ force: true, v: true, abortSignal: signal }),
+    );
+  });
+}
+
+async function removeNetwork(engine: DockerEngine, id: string): Promise<void> {
+  await untilGone('removing the network', async () => {
+    await engine.call('removing the network', REMOVE_SECONDS, (client, signal) =>
+      client.getNetwork(id).remove({ abortSignal: signal }),
+    );
+  });
+}
+
+/**
+ * Repeats a removal until it says done or not found. Refusals in between are of passing nature: somebody else is
+ * removing it (409), or the engine has not yet let go of the container's network (403).
+ */
+async function untilGone(what: string, remove: () => Promise<void>): Promise<void> {
+  const deadline = performance.now() + REMOVE_SECONDS * 1000;
+  for (;;) {
+    try {
+      await remove();
+      return;
+    } catch (error) {
+      if (!isContainerError(error, 'engine-refused')) throw error;
+      if (error.statusCode === 404) return;
+      if (error.statusCode !== 409 && error.statusCode !== 403) throw error;
+      if (performance.now() > deadline) {
+        throw new ContainerError('engine-timeout', `${what}: still refused after ${REMOVE_SECONDS} s`, {
+          cause: error,
+        });
+      }
+      await pause(100);
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import type { TaskSpec } from './container-driver.ts';
+
+/**
+ * How a container or a network says whose it is. They are what is left to go by when an agent lost its memory,
+ * so they are set at creation, in the same request.
+ */
+export const labels = {
+  /** Which agent: two agents on one engine must never touch each other's tasks. */
+  agent: 'computefabric.agent',
+  lease: 'computefabric.lease',
+  job: 'computefabric.job',
+  fence: 'computefabric.fence',
+} as const;
+
+export function taskLabels(
+  agentId: string,
+  spec: Pick<TaskSpec, 'leaseId' | 'jobId' | 'fence'>,
+): Record<string, string> {
+  return {
+    [labels.agent]: agentId,
+    [labels.lease]: spec.leaseId,
+    [labels.job]: spec.jobId,
+    [labels.fence]: String(spec.fence),
+  };
+}
+
+/** Null when they are not complete: then something else made it. */
+export function readLabels(
+  found: Readonly<Record<string, string>>,
+): { leaseId: string; jobId: string; fence: number } | null {
+  const leaseId = found[labels.lease];
+  const jobId = found[labels.job];
+  const fence = Number(found[labels.fence] ?? Number.NaN);
+  if (leaseId === undefined || jobId === undefined || !Number.isSafeInteger(fence)) return null;
+  return { leaseId, jobId, fence };
+}

@@ -1,0 +1,20 @@
+import type { TaskSpec } from '../container-driver.ts';
+
+/** A task as any other. */
+export function testTaskSpec(change: Partial<TaskSpec> = {}): TaskSpec {
+  return {
+    leaseId: 'lease_1',
+    jobId: 'job_1',
+    fence: 1,
+    image: 'example/image:latest',
+    command: 'true',
+    env: {},
+    cpus: 1,
+    memoryBytes: 64 * 2 ** 20,
+    pidsLimit: 128,
+    shmBytes: 2 ** 20,
+    gpuUuids: [],
+    network: 'none',
+    ...change,
+  };
+}
