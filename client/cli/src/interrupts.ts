@@ -10,16 +10,26 @@ export interface SignalSource {
 }
 
 /**
+ * Two signals nearer than this, ms, are one: npm and npx pass a Ctrl-C on that the terminal has given to this
+ * program already.
+ */
+const sameMs = 250;
+
+/**
  * Ctrl-C and a closed terminal. A command that has something to say first calls `catch`; without that, and
  * for the second Ctrl-C in any case, the program leaves at once with 130.
  */
 export class Interrupts {
   readonly #controller = new AbortController();
   #caught = false;
+  #firstAt = 0;
 
   constructor(source: SignalSource) {
     const stop = () => {
-      if (!this.#caught || this.#controller.signal.aborted) source.exit(130);
+      const again = this.#controller.signal.aborted;
+      if (again && performance.now() - this.#firstAt < sameMs) return;
+      if (again || !this.#caught) source.exit(130);
+      this.#firstAt = performance.now();
       this.#controller.abort(new Interrupted('interrupted'));
     };
     source.on('SIGINT', stop);

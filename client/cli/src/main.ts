@@ -11,6 +11,8 @@ const terminal = new Terminal(process, {
   refused: environment.colour.refused || ownWords.includes('--no-color'),
 });
 
+process.on('SIGINT', () => terminal.echoed());
+
 const code = await runProgram({
   argv,
   wantsJson: ownWords.includes('--json'),

@@ -125,6 +125,15 @@ describe.skipIf(process.platform !== 'linux')('on a terminal', () => {
     expect(stdout).toContain(`${esc}[0m`);
   });
 
+  test('what is said after Ctrl-C does not stand behind its echo', async () => {
+    scenario([]);
+    const running = bench.startOnTerminal(submit);
+    await shows(running, '[Y/n]');
+    running.type('\u0003');
+    const { stdout } = await running.result();
+    expect(stdout).toMatch(/\^C\r?\nStopped\./);
+  });
+
   test("a job's output cannot drive the terminal; --raw lets it", async () => {
     const evil = `${esc}]0;owned\u0007${esc}[2J${esc}[31mred${esc}[0m\n`;
     scenario([{ type: 'log', data: sampleLog(0, evil) }]);

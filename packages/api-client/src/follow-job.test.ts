@@ -4,7 +4,7 @@ import { createClient } from './client.ts';
 import { ApiError } from './errors.ts';
 import type { FollowItem, FollowOptions } from './follow-job.ts';
 import { FakeMarket, startEvents } from './testing/fake-market.ts';
-import { jobStream, type StreamItem } from './testing/job-stream.ts';
+import { cursorAt, jobStream, type StreamItem } from './testing/job-stream.ts';
 import { sampleEndedJob, sampleEvent, sampleLog, summaryOf } from './testing/sample-data.ts';
 
 const job = sampleEndedJob();
@@ -70,6 +70,13 @@ test('connections cut at any point leave no gap and no repeat', async () => {
     expect(items.filter(({ kind }) => kind === 'end')).toHaveLength(1);
     expect(back.length).toBeGreaterThanOrEqual(2);
   }
+});
+
+test('a connection that is made again says where it broke, so that nothing is sent twice', async () => {
+  market.on(streamJob, jobStream({ steps: story(), cutAfter: [4] }));
+  await collect(follow());
+  const asked = market.seen(streamJob).map(({ headers }) => headers['last-event-id']);
+  expect(asked).toEqual([undefined, cursorAt(3)]);
 });
 
 test('a kept cursor resumes in another process', async () => {

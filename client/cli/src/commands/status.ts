@@ -44,7 +44,7 @@ export async function showStatus(
     const screen = new WatchScreen(cli);
     return await watch(cli, async () => {
       const items = await load();
-      screen.show(items, jobsTable(cli.terminal.out, items, Date.now()));
+      screen.show(items, jobsTable(cli.terminal.out, items));
       return false;
     });
   }
@@ -53,7 +53,7 @@ export async function showStatus(
   else if (items.length === 0) {
     cli.say('No jobs like that.');
     cli.say(`  submit one   ${cli.program} submit --help`);
-  } else for (const line of jobsTable(cli.terminal.out, items, Date.now())) cli.print(line);
+  } else for (const line of jobsTable(cli.terminal.out, items)) cli.print(line);
   return exitCode('ok');
 }
 
@@ -62,13 +62,13 @@ async function oneJob(cli: Cli, client: Client, reference: string, flags: Status
   const result = () => (flags.exitStatus ? exitCodeForJob(job) : exitCode('ok'));
   if (!flags.watch) {
     if (cli.json) cli.printJson({ ...job, cli_exit_code: result() });
-    else for (const line of jobLines(cli, job, Date.now())) cli.print(line);
+    else for (const line of jobLines(cli, job)) cli.print(line);
     return result();
   }
   const screen = new WatchScreen(cli);
   const code = await watch(cli, async () => {
     job = await client.jobs.get(job.id);
-    screen.show([job], jobLines(cli, job, Date.now()));
+    screen.show([job], jobLines(cli, job));
     return isFinal(job.state);
   });
   return code === exitCode('ok') ? result() : code;

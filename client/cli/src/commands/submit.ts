@@ -162,7 +162,7 @@ function announceSubmitted(cli: Cli, job: JobView): number {
 function confirmationNeeded(cli: Cli): CliError {
   return new CliError({
     code: 'cli/confirmation-needed',
-    message: 'submitting costs money and there is no terminal to ask you on; add --yes to agree',
+    message: 'submitting costs money and you cannot be asked here; add --yes to agree',
     help: [
       `${cli.program} submit --yes …    submits without asking`,
       `${cli.program} submit --plan …   shows plan and price only`,

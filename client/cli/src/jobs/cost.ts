@@ -3,16 +3,6 @@ import type { JobSummary, JobView } from '@computefabric/protocol/user-api/jobs'
 
 type Cost = JobSummary['cost'];
 
-/** Cost at this moment, micros: what the server counted, and the time since then while it is billed. */
-export function costNowMicros(cost: Cost, nowMs: number): bigint {
-  const counted = BigInt(cost.accrued_micros);
-  if (!cost.billable || cost.rate_per_hour_micros === null) return counted;
-  const sinceMs = BigInt(Math.max(0, Math.round(nowMs - Date.parse(cost.as_of))));
-  const now = counted + (BigInt(cost.rate_per_hour_micros) * sinceMs) / 3_600_000n;
-  const cap = BigInt(cost.hold_micros);
-  return now > cap && cap >= counted ? cap : now;
-}
-
 /** Micros as the API writes them, for people. */
 export function money(micros: string | bigint): string {
   return formatUsd(BigInt(micros));

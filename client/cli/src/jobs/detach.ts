@@ -1,8 +1,9 @@
 import type { Client } from '@computefabric/api-client/client';
 import type { JobView } from '@computefabric/protocol/user-api/jobs';
 import type { Cli } from '../cli.ts';
+import { exitCode } from '../exit-codes.ts';
 import { facts } from '../terminal/table.ts';
-import { costNowMicros, money } from './cost.ts';
+import { money } from './cost.ts';
 import { isFinal } from './outcome.ts';
 
 /** Longest wait for the newest numbers before leaving, ms: whoever pressed Ctrl-C wants to go. */
@@ -10,17 +11,18 @@ const lastLookMs = 2_000;
 
 /** What somebody who leaves a job has to know: that it goes on, what it costs, how to come back and stop it. */
 export async function announceDetached(cli: Cli, client: Client, known: JobView): Promise<void> {
-  const job = await lastLook(client, known);
   const { talk } = cli.terminal;
-  for (const line of detachLines(cli.program, job, Date.now())) talk.line(line);
+  const job = await lastLook(client, known.id);
+  for (const line of job ? detachLines(cli.program, job) : blindLines(cli.program, known)) talk.line(line);
 }
 
 export async function detachedJson(cli: Cli, client: Client, known: JobView): Promise<void> {
-  await cli.streamJson({ event: 'detached', ...(await lastLook(client, known)), cli_exit_code: 130 });
+  const job = (await lastLook(client, known.id)) ?? { id: known.id, name: known.name };
+  await cli.streamJson({ event: 'detached', ...job, cli_exit_code: exitCode('detached') });
 }
 
 /** The lines of `announceDetached`: three while it waits, four while it costs money. */
-export function detachLines(program: string, job: JobView, nowMs: number): string[] {
+export function detachLines(program: string, job: JobView): string[] {
   const { name, state, cost } = job;
   const cap = money(cost.hold_micros);
   if (isFinal(state)) return [`Detached. ${name} has ended: ${state}.`, ...ways(program, job, false)];
@@ -30,7 +32,15 @@ export function detachLines(program: string, job: JobView, nowMs: number): strin
   const rate = cost.rate_per_hour_micros === null ? '' : `, ${money(cost.rate_per_hour_micros)}/h`;
   return [
     `Detached. ${name} is still ${state}.`,
-    `  ${money(costNowMicros(cost, nowMs))} so far${rate}, stops at ${cap} at the latest`,
+    `  ${money(cost.accrued_micros)} so far${rate}, stops at ${cap} at the latest`,
+    ...ways(program, job, true),
+  ];
+}
+
+/** The server does not answer: old numbers would be wrong ones. */
+function blindLines(program: string, job: JobView): string[] {
+  return [
+    `Detached. ${job.name} goes on; the server does not answer now. At most ${money(job.cost.hold_micros)}.`,
     ...ways(program, job, true),
   ];
 }
@@ -42,10 +52,11 @@ function ways(program: string, job: JobView, unfinished: boolean): string[] {
   return facts(pairs);
 }
 
-async function lastLook(client: Client, known: JobView): Promise<JobView> {
+/** The newest numbers; null when they do not come in time: leaving must not wait for the server. */
+async function lastLook(client: Client, id: string): Promise<JobView | null> {
   try {
-    return await client.jobs.get(known.id, { signal: AbortSignal.timeout(lastLookMs) });
+    return await client.jobs.get(id, { signal: AbortSignal.timeout(lastLookMs) });
   } catch {
-    return known; // The numbers are a little old then; leaving must not fail because the server is away.
+    return null; // Whatever it is: the lines then say that the server does not answer.
   }
 }

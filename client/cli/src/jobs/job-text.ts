@@ -6,14 +6,14 @@ import { plainText } from '../terminal/plain-text.ts';
 import { facts, table } from '../terminal/table.ts';
 import type { Output } from '../terminal/terminal.ts';
 import { formatDuration, formatSeconds } from '../units/durations.ts';
-import { billingLabel, billText, costNowMicros, money } from './cost.ts';
+import { billingLabel, billText, money } from './cost.ts';
 import { isFinal } from './outcome.ts';
 import { gpusText, requirementsText, shortGpu } from './requirements-text.ts';
 import { stateWord } from './summary.ts';
 import { waitReason } from './wait-report.ts';
 
 /** Jobs as a list. */
-export function jobsTable(out: Output, jobs: readonly JobSummary[], nowMs: number): string[] {
+export function jobsTable(out: Output, jobs: readonly JobSummary[]): string[] {
   const columns = [
     { title: 'JOB' },
     { title: 'STATE' },
@@ -28,17 +28,18 @@ export function jobsTable(out: Output, jobs: readonly JobSummary[], nowMs: numbe
     plainText(job.name),
     stateWord(out.style, job.state),
     gpusText(job.requirements),
-    ranText(job, nowMs),
-    money(costNowMicros(job.cost, nowMs)),
+    ranText(job),
+    money(job.cost.accrued_micros),
     money(job.cost.hold_micros),
     job.exit_code === null ? '–' : `${job.exit_code}`,
-    `${formatDuration(nowMs - Date.parse(job.created_at))} ago`,
+    // Both by the server's clock: ours may be wrong.
+    `${formatDuration(Date.parse(job.cost.as_of) - Date.parse(job.created_at))} ago`,
   ]);
   return table(columns, rows);
 }
 
 /** One job: what it is, what it does, why it waits, what it cost, and each try. */
-export function jobLines(cli: Cli, job: JobView, nowMs: number): string[] {
+export function jobLines(cli: Cli, job: JobView): string[] {
   const { style } = cli.terminal.out;
   const ended = isFinal(job.state);
   const pairs: [string, string][] = [
@@ -52,11 +53,11 @@ export function jobLines(cli: Cli, job: JobView, nowMs: number): string[] {
     ['limits', `runs ${formatSeconds(job.time_limit_seconds)} at most, ${queueText(job)}`],
     ['submitted', job.created_at],
   ];
-  if (job.started_at) pairs.push(['started', `${job.started_at}, ran ${ranText(job, nowMs)}`]);
+  if (job.started_at) pairs.push(['started', `${job.started_at}, ran ${ranText(job)}`]);
   if (job.finished_at) pairs.push(['finished', job.finished_at]);
   if (job.state === 'preparing') pairs.push(['now', waitReason(job)]);
   if (job.cancel_requested_at && !ended) pairs.push(['cancelling', `since ${job.cancel_requested_at}`]);
-  pairs.push(['cost', costText(job, nowMs)]);
+  pairs.push(['cost', costText(job)]);
   if (job.dashboard_url) pairs.push(['in browser', plainText(job.dashboard_url)]);
   return [
     `${style.bold(plainText(job.name))}   ${style.dim(job.id)}`,
@@ -109,18 +110,16 @@ function queueText(job: JobView): string {
   return `waits ${formatSeconds(job.queue_timeout_seconds)} for a machine`;
 }
 
-function costText(job: JobView, nowMs: number): string {
+function costText(job: JobView): string {
   if (isFinal(job.state)) {
     const settled = job.cost.payment_state === 'pending' ? ', not settled yet' : '';
     return `${billText(job)}${settled}`;
   }
   const play = job.cost.play_money ? ' (play money)' : '';
-  return `${money(costNowMicros(job.cost, nowMs))} so far, at most ${money(job.cost.hold_micros)}${play}`;
+  return `${money(job.cost.accrued_micros)} so far, at most ${money(job.cost.hold_micros)}${play}`;
 }
 
-/** Metered time; while it runs it grows. */
-function ranText(job: JobSummary, nowMs: number): string {
-  const since = job.cost.billable ? Math.max(0, nowMs - Date.parse(job.cost.as_of)) : 0;
-  const ms = job.cost.billed_ms + since;
-  return ms === 0 ? '–' : formatDuration(ms);
+/** Metered time of running. */
+function ranText(job: JobSummary): string {
+  return job.cost.billed_ms === 0 ? '–' : formatDuration(job.cost.billed_ms);
 }

@@ -30,7 +30,6 @@ export async function confirm(
     }
   } finally {
     lines.close();
-    if (signal.aborted) talk.raw('\n');
   }
 }
 

@@ -51,6 +51,11 @@ export class Terminal {
     if (this.talk.canRedraw) this.#screen.showLive(this.talk, text);
   }
 
+  /** The terminal itself has written "^C" where the cursor was. */
+  echoed(): void {
+    if (this.talk.isTerminal) this.#screen.echoed();
+  }
+
   /** Everything written so far has left the program. */
   async flush(): Promise<void> {
     this.live(null);
@@ -75,6 +80,10 @@ class Screen {
     if (text === null || this.midLine) return;
     this.#live = { output, text };
     output.raw(text.slice(0, output.columns - 1));
+  }
+
+  echoed(): void {
+    if (this.#live === null) this.midLine = true; // a live line is wiped together with what follows it
   }
 
   clearLive(): void {
