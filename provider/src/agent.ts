@@ -4,9 +4,11 @@ import type { Clock } from '@computefabric/runtime/clock';
 import { toError } from '@computefabric/runtime/errors';
 import { invariant, never } from '@computefabric/runtime/invariant';
 import type { Logger } from '@computefabric/runtime/log';
-import { DeadlineError, withDeadline } from '@computefabric/runtime/wait';
+import { DeadlineError, pause, withDeadline } from '@computefabric/runtime/wait';
 import { type Admission, admit, type OwnerTerms, type TakenResources } from './admission/admit.ts';
 import type { ContainerDriver } from './container/container-driver.ts';
+import { claimGpus, type GpuAllocation, noneAllocated, releaseGpus } from './container/gpu-allocator.ts';
+import { DanglingSweep } from './container/sweep-dangling.ts';
 import type { ControlPlaneClient } from './control-plane/client.ts';
 import type { Credential } from './control-plane/credential.ts';
 import { LeaseReports } from './control-plane/lease-reports.ts';
@@ -25,6 +27,8 @@ export interface AgentOptions {
   /** What the machine has now, with the owner's prices. */
   inventory: () => Promise<Inventory>;
   network: 'none' | 'bridge';
+  /** Resolves when the watchdog is there: no program is started before. */
+  guarded: Promise<void>;
   /** How long a drain may take to bring tasks home, beside the grace time of their programs. */
   drainMs: number;
   clock: Clock;
@@ -37,6 +41,9 @@ export type AgentEnd = { kind: 'left' } | { kind: 'failed'; error: Error };
 
 /** While an image is pulled its progress is told this often, beside the market's heartbeats. */
 const progressEveryMs = 2_000;
+const sweepEveryMs = 15_000;
+/** Far more than the time between making a container and writing that down. */
+const danglingGraceSeconds = 30;
 const goodbyeMs = 2_000;
 const removeMs = 10_000;
 const rejectMs = 10_000;
@@ -51,6 +58,7 @@ export class Agent implements SessionTasks {
   readonly #runners = new Map<string, TaskRunner>();
   /** What every task takes, from the moment its offer is taken until nothing of it is left. */
   readonly #taken = new Map<string, TaskSpec>();
+  #gpus: GpuAllocation = noneAllocated;
   readonly #leaving = new AbortController();
   #serving: Promise<AgentEnd> | undefined;
   /** What was announced last: offers are judged by it. */
@@ -77,6 +85,7 @@ export class Agent implements SessionTasks {
   async start(): Promise<{ ended: Promise<AgentEnd> }> {
     await this.#look();
     await this.#recover();
+    void this.#sweepDangling();
     this.#serving = this.#session.run(this.#leaving.signal).then(
       (): AgentEnd => ({ kind: 'left' }),
       (thrown: unknown): AgentEnd => {
@@ -86,11 +95,6 @@ export class Agent implements SessionTasks {
       },
     );
     return { ended: this.#serving };
-  }
-
-  /** Leases whose tasks are in hand: what the sweep must not touch. */
-  heldLeases(): string[] {
-    return [...this.#taken.keys()];
   }
 
   /**
@@ -123,8 +127,8 @@ export class Agent implements SessionTasks {
   async leave(): Promise<void> {
     this.#leaving.abort();
     this.#leaveTasks();
-    await Promise.all([...this.#runners.values()].map((runner) => runner.run()));
     await this.#serving;
+    await Promise.all([...this.#runners.values()].map((runner) => runner.settled()));
   }
 
   held(): ReturnType<SessionTasks['held']> {
@@ -180,7 +184,7 @@ export class Agent implements SessionTasks {
       this.#watch(spec.lease_id, this.#reports(spec).reject(admission.reason, AbortSignal.timeout(rejectMs)));
       return;
     }
-    this.#taken.set(spec.lease_id, spec);
+    this.#reserve(spec);
     this.#watch(spec.lease_id, this.#take(spec));
   }
 
@@ -188,7 +192,7 @@ export class Agent implements SessionTasks {
     try {
       this.#walk(await TaskJournal.create(this.#options.home.tasks, spec));
     } catch (thrown) {
-      this.#taken.delete(spec.lease_id);
+      this.#free(spec);
       await this.#reports(spec).reject(
         'the machine cannot keep a journal of it',
         AbortSignal.timeout(rejectMs),
@@ -203,13 +207,36 @@ export class Agent implements SessionTasks {
     const { tasks, unknown } = recoverTasks(journals, await driver.listOwned(), log);
     if (unknown.length > 0) log.warn({ leases: unknown }, 'the engine holds what no journal tells of');
     for (const { journal } of tasks) {
-      this.#taken.set(journal.record.spec.lease_id, journal.record.spec);
+      this.#reserve(journal.record.spec);
       this.#walk(journal);
     }
   }
 
+  /** Removes, now and then, what the engine holds of this agent and no task claims. */
+  async #sweepDangling(): Promise<void> {
+    const { driver, clock, log } = this.#options;
+    const sweep = new DanglingSweep({
+      driver,
+      knownLeaseIds: () => this.#taken.keys(),
+      monotonicMs: () => clock.monotonic(),
+      graceSeconds: danglingGraceSeconds,
+    });
+    for (; !this.#leaving.signal.aborted; await pause(sweepEveryMs, this.#leaving.signal)) {
+      try {
+        const { removed, failed } = await sweep.sweep();
+        const leases = new Set(removed.map(({ leaseId }) => leaseId));
+        if (removed.length > 0) log.warn({ leases: [...leases] }, 'removed what no task claimed');
+        for (const { leaseId, error } of failed) {
+          log.error({ lease_id: leaseId, err: toError(error) }, 'what no task claims could not be removed');
+        }
+      } catch (thrown) {
+        log.warn({ err: toError(thrown) }, 'the engine could not be looked through');
+      }
+    }
+  }
+
   #walk(journal: TaskJournal): void {
-    const { driver, clock, bootClock, log, network } = this.#options;
+    const { driver, clock, bootClock, log, network, guarded } = this.#options;
     const { spec } = journal.record;
     const runner = new TaskRunner({
       journal,
@@ -219,6 +246,7 @@ export class Agent implements SessionTasks {
       bootClock,
       log,
       network,
+      guarded,
       isSimulatedGpu: (uuid) => this.#inventoryNow().gpus.some((gpu) => gpu.uuid === uuid && gpu.simulated),
       onNews: (news) => this.#onNews(news),
     });
@@ -226,7 +254,7 @@ export class Agent implements SessionTasks {
     const walk = runner.run().then((end) => {
       if (end === 'left') return;
       this.#runners.delete(spec.lease_id);
-      this.#taken.delete(spec.lease_id);
+      this.#free(spec);
     });
     this.#watch(spec.lease_id, walk);
   }
@@ -238,6 +266,18 @@ export class Agent implements SessionTasks {
       this.#progressToldAt = now;
     }
     this.#session.beatSoon();
+  }
+
+  /** What the task names is its own from now on; a task found after a restart holds what it holds. */
+  #reserve(spec: TaskSpec): void {
+    this.#taken.set(spec.lease_id, spec);
+    const claim = claimGpus(this.#gpus, new Set(spec.gpu_uuids), spec.lease_id, spec.gpu_uuids);
+    if (claim.kind === 'claimed') this.#gpus = claim.allocation;
+  }
+
+  #free(spec: TaskSpec): void {
+    this.#taken.delete(spec.lease_id);
+    this.#gpus = releaseGpus(this.#gpus, spec.lease_id);
   }
 
   /** The machine as it is now. An engine that is away for a moment does not change what it has. */
@@ -277,7 +317,7 @@ export class Agent implements SessionTasks {
     return {
       cpus: specs.reduce((sum, spec) => sum + spec.cpus, 0),
       memoryMib: specs.reduce((sum, spec) => sum + spec.memory_mib, 0),
-      gpuUuids: new Set(specs.flatMap((spec) => spec.gpu_uuids)),
+      gpus: this.#gpus,
     };
   }
 

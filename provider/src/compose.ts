@@ -81,6 +81,7 @@ export async function compose(
     driver,
     inventory: () => discoverInventory(config, driver),
     network: config.network,
+    guarded: guard.ready,
     drainMs,
     clock: systemClock,
     bootClock: systemBootClock,

@@ -9,6 +9,8 @@ import { type LockOwner, readLock } from './home/home-lock.ts';
 import { isProcessAlive, killIfAlive } from './home/process-identity.ts';
 
 export interface GuardProcess {
+  /** Resolves when the watchdog is there, or was found not to start; it is tried again, and programs run. */
+  ready: Promise<void>;
   /** Ends the guard: its agent is leaving and has cleaned up. */
   stop(): Promise<void>;
 }
@@ -27,12 +29,15 @@ const logLimitBytes = 1_048_576;
 
 /**
  * Starts the watchdog of this folder, in place of one that an earlier agent left, and starts it again whenever
- * it is gone. It is detached: it must outlive us. Nothing waits for it: until it is there, the agent itself and
- * the earlier watchdog see to what runs.
+ * it is gone. It is detached: it must outlive us.
  */
 export function startGuard(options: GuardProcessOptions): GuardProcess {
   const { home, log } = options;
   const stopping = new AbortController();
+  let setReady: () => void = () => undefined;
+  const ready = new Promise<void>((resolve) => {
+    setReady = resolve;
+  });
   const watching = (async () => {
     await endGuard(await readLock(home.guardLock));
     for (let first = true; !stopping.signal.aborted; first = false) {
@@ -41,12 +46,14 @@ export function startGuard(options: GuardProcessOptions): GuardProcess {
         if (!first) log.warn('the watchdog is gone; starting it again');
         await launch(options, stopping.signal);
       }
+      setReady();
       await pause(lookEveryMs, stopping.signal);
     }
   })().catch((thrown: unknown) =>
     log.error({ err: toError(thrown) }, 'the watchdog is not watched any more'),
   );
   return {
+    ready,
     stop: async () => {
       stopping.abort();
       await watching;

@@ -1,5 +1,6 @@
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { expect, test } from 'vitest';
+import { noneAllocated } from '../container/gpu-allocator.ts';
 import { testSpec } from '../testing/test-spec.ts';
 import { admit, type OwnerTerms, type TakenResources } from './admit.ts';
 
@@ -9,7 +10,7 @@ const terms: OwnerTerms = {
   memoryMib: 8_000,
   gpuUuids: ['GPU-a', 'GPU-b'],
 };
-const nothing: TakenResources = { cpus: 0, memoryMib: 0, gpuUuids: new Set() };
+const nothing: TakenResources = { cpus: 0, memoryMib: 0, gpus: noneAllocated };
 
 function judge(spec: Partial<TaskSpec>, taken: Partial<TakenResources> = {}) {
   const admission = admit(testSpec(spec), terms, { ...nothing, ...taken });
@@ -32,7 +33,10 @@ test('an offer of what other tasks use already is declined', () => {
   expect(judge({ cpus: 0.3, price_per_hour_micros: '10000' }, { cpus: 3.7 })).toBe('take');
   expect(judge({ memory_mib: 2_000 }, { memoryMib: 6_500 })).toMatch(/memory/);
   expect(
-    judge({ gpu_uuids: ['GPU-a'], price_per_hour_micros: '400000' }, { gpuUuids: new Set(['GPU-a']) }),
+    judge(
+      { gpu_uuids: ['GPU-a'], price_per_hour_micros: '400000' },
+      { gpus: new Map([['GPU-a', 'lease_other']]) },
+    ),
   ).toMatch(/in use/);
   expect(judge({ gpu_uuids: ['GPU-z'], price_per_hour_micros: '400000' })).toMatch(/no GPU/);
   expect(judge({ gpu_uuids: ['GPU-a', 'GPU-a'], price_per_hour_micros: '900000' })).toMatch(/twice/);

@@ -2,6 +2,7 @@ import { limits } from '@computefabric/protocol/limits';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import type { OwnerPrices } from '../config.ts';
+import { claimGpus, type GpuAllocation } from '../container/gpu-allocator.ts';
 
 /** What the machine has and what its owner asks, as they were announced. */
 export interface OwnerTerms {
@@ -15,7 +16,7 @@ export interface OwnerTerms {
 export interface TakenResources {
   cpus: number;
   memoryMib: number;
-  gpuUuids: ReadonlySet<string>;
+  gpus: GpuAllocation;
 }
 
 export type Admission = { kind: 'take' } | { kind: 'decline'; reason: string };
@@ -54,11 +55,15 @@ function doesNotFit(offer: TaskSpec, terms: OwnerTerms, taken: TakenResources): 
   if (offer.memory_mib < 16 || offer.memory_mib > terms.memoryMib - taken.memoryMib)
     return 'not enough memory is free';
   if (new Set(offer.gpu_uuids).size !== offer.gpu_uuids.length) return 'a GPU is named twice';
-  for (const uuid of offer.gpu_uuids) {
-    if (!terms.gpuUuids.includes(uuid)) return `there is no GPU ${uuid}`;
-    if (taken.gpuUuids.has(uuid)) return `GPU ${uuid} is in use`;
+  const claim = claimGpus(taken.gpus, new Set(terms.gpuUuids), offer.lease_id, offer.gpu_uuids);
+  switch (claim.kind) {
+    case 'claimed':
+      return null;
+    case 'unknown':
+      return `there is no GPU ${claim.uuid}`;
+    case 'taken':
+      return `GPU ${claim.uuid} is in use`;
   }
-  return null;
 }
 
 /** Fractions of a core are sums of decimals: 0.1 + 0.2 must fit into 0.3. */

@@ -4,6 +4,7 @@ import { toError } from '@computefabric/runtime/errors';
 import { invariant } from '@computefabric/runtime/invariant';
 import type { Secret } from '@computefabric/runtime/secret';
 import type { z } from 'zod';
+import { withEither } from '../either-signal.ts';
 
 /** The orchestrator's answer was a refusal: an ordinary result that the caller has to handle. */
 export class CallRefused extends Error {
@@ -70,28 +71,31 @@ export class ControlPlaneClient {
     parts: CallParts<P, Q, B>,
     options: CallOptions,
   ): Promise<z.output<R>> {
+    const address = this.#address(contract, parts.params, parts.query);
     const deadline = AbortSignal.timeout(Math.ceil(options.deadlineMs));
-    const signal = options.signal ? AbortSignal.any([deadline, options.signal]) : deadline;
-    let response: Response;
-    let text: string;
-    try {
-      response = await fetch(this.#address(contract, parts.params, parts.query), {
-        method: contract.method,
-        headers: {
-          authorization: `Bearer ${options.bearer.reveal()}`,
-          'content-type': contract.binaryBody ?? 'application/json',
-          ...options.headers,
-        },
-        ...bodyOf(contract, parts.body, options.bytes),
-        // A redirect would carry the credential to somewhere that the owner has not named.
-        redirect: 'error',
-        signal,
-      });
-      text = await readLimited(response);
-    } catch (thrown) {
-      throw new CallFailed(`${contract.id}: ${rootMessage(thrown)}`, { cause: thrown });
-    }
-    return readReply(contract, response.status, text);
+    const { status, text } = await withEither(
+      options.signal ? [deadline, options.signal] : [deadline],
+      async (signal) => {
+        try {
+          const response = await fetch(address, {
+            method: contract.method,
+            headers: {
+              authorization: `Bearer ${options.bearer.reveal()}`,
+              'content-type': contract.binaryBody ?? 'application/json',
+              ...options.headers,
+            },
+            ...bodyOf(contract, parts.body, options.bytes),
+            // A redirect would carry the credential to somewhere that the owner has not named.
+            redirect: 'error',
+            signal,
+          });
+          return { status: response.status, text: await readLimited(response) };
+        } catch (thrown) {
+          throw new CallFailed(`${contract.id}: ${rootMessage(thrown)}`, { cause: thrown });
+        }
+      },
+    );
+    return readReply(contract, status, text);
   }
 
   #address(contract: Contract, params: unknown, query: unknown): string {

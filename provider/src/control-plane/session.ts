@@ -16,6 +16,7 @@ import { pause } from '@computefabric/runtime/wait';
 import type { z } from 'zod';
 import { agentVersion } from '../agent-version.ts';
 import { Bell } from '../bell.ts';
+import { withEither } from '../either-signal.ts';
 import { addMs, type BootClock, type Moment, msBetween } from '../home/boot-clock.ts';
 import { StartError } from '../start-error.ts';
 import { type CallOptions, type CallParts, CallRefused, type ControlPlaneClient } from './client.ts';
@@ -129,21 +130,22 @@ export class Session {
     options: SessionCallOptions,
     signal: AbortSignal,
   ): Promise<z.output<R>> {
-    const stop = AbortSignal.any([signal, this.#replaced.signal]);
-    for (;;) {
-      const session = await this.#whenOpen(stop);
-      try {
-        return await repeatUntilAnswered(
-          { what: contract.id, log: this.#options.log, signal: stop },
-          async () => {
-            if (this.#current !== session) throw new SessionChanged();
-            return await this.#callOnce(contract, session, parts, options, stop);
-          },
-        );
-      } catch (thrown) {
-        if (!(thrown instanceof SessionChanged)) throw thrown;
+    return await withEither([signal, this.#replaced.signal], async (stop) => {
+      for (;;) {
+        const session = await this.#whenOpen(stop);
+        try {
+          return await repeatUntilAnswered(
+            { what: contract.id, log: this.#options.log, signal: stop },
+            async () => {
+              if (this.#current !== session) throw new SessionChanged();
+              return await this.#callOnce(contract, session, parts, options, stop);
+            },
+          );
+        } catch (thrown) {
+          if (!(thrown instanceof SessionChanged)) throw thrown;
+        }
       }
-    }
+    });
   }
 
   /** Tells the orchestrator once, without insisting: it notices by itself when we are gone. */

@@ -99,6 +99,11 @@ export class TaskJournal {
     return saved;
   }
 
+  /** Resolves when every update so far has been written, or has failed. */
+  async settled(): Promise<void> {
+    await this.#saving;
+  }
+
   /** Nothing of the task is left. */
   async remove(): Promise<void> {
     await this.#saving;

@@ -14,6 +14,8 @@ export interface TaskDeps {
   bootClock: BootClock;
   log: Logger;
   network: 'none' | 'bridge';
+  /** Resolves when the watchdog is there: no program is started before. */
+  guarded: Promise<void>;
   /** GPUs that are only shown: they are counted but there is nothing to pass into the container. */
   isSimulatedGpu: (uuid: string) => boolean;
 }

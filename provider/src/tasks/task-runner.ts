@@ -124,6 +124,12 @@ export class TaskRunner {
     this.#let.abort(new ProcessLeaves());
   }
 
+  /** Resolves when the walk has ended and nothing of it is still being written. */
+  async settled(): Promise<void> {
+    await this.run();
+    await this.#options.journal.settled();
+  }
+
   async #run(): Promise<WalkEnd> {
     const { journal, log } = this.#options;
     let output: TaskOutput | undefined;
@@ -283,16 +289,13 @@ export class TaskRunner {
     for (let tries = 0; tries < mostRemovals; tries += 1) {
       try {
         await driver.removeLease(this.record.spec.lease_id);
-        break;
+        await journal.remove();
+        return;
       } catch (thrown) {
-        log.warn(
-          { err: toError(thrown), tries },
-          'container of a lost lease could not be removed; trying again',
-        );
+        log.warn({ err: toError(thrown), tries }, 'a given-up task could not be removed; trying again');
         await pause(backoffMs(tries, retry));
       }
     }
-    await journal.remove();
   }
 }
 

@@ -74,6 +74,7 @@ export class AgentBench {
       driver: this.driver,
       inventory: () => Promise.resolve(this.#inventory),
       network: 'none',
+      guarded: Promise.resolve(),
       drainMs: 2_000,
       clock: systemClock,
       bootClock: systemBootClock,

@@ -4,12 +4,19 @@ import type { TaskContext } from '../task-context.ts';
 import { TaskFailure } from '../task-failure.ts';
 
 /** Starts the program, once: a container that has run already is never started again. */
-export async function startContainer({ journal, driver, output, bootClock }: TaskContext): Promise<void> {
+export async function startContainer({
+  journal,
+  driver,
+  output,
+  bootClock,
+  guarded,
+}: TaskContext): Promise<void> {
   const { containerId } = journal.record;
   invariant(containerId, 'a container is started after it was made');
   const status = await driver.inspectTask(containerId);
   if (!status) throw new TaskFailure('provider-error', 'The container was gone before it could start.');
   if (status.state === 'created') {
+    await guarded;
     await output.attach(containerId);
     try {
       await driver.startTask(containerId);
