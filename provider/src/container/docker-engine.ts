@@ -1,6 +1,7 @@
 import { Agent, IncomingMessage } from 'node:http';
 import { toError } from '@computefabric/runtime/errors';
 import Docker from 'dockerode';
+import { withEither } from '../either-signal.ts';
 import { ContainerError } from './container-error.ts';
 import { describeAddress, type EngineAddress } from './engine-address.ts';
 
@@ -39,10 +40,11 @@ export class DockerEngine {
     outer?: AbortSignal,
   ): Promise<T> {
     const deadline = AbortSignal.timeout(deadlineSeconds * 1000);
-    const signal = outer ? AbortSignal.any([deadline, outer]) : deadline;
     try {
-      // Raced, because the library waits for ever when the engine dies in the middle of an answer.
-      return await orAborted(request(this.client, signal), signal);
+      return await withEither(outer ? [deadline, outer] : [deadline], (signal) =>
+        // Raced, because the library waits for ever when the engine dies in the middle of an answer.
+        orAborted(request(this.client, signal), signal),
+      );
     } catch (error) {
       if (outer?.aborted) throw new ContainerError('aborted', `${what}: stopped`, { cause: error });
       if (deadline.aborted) {
@@ -62,9 +64,13 @@ export class DockerEngine {
     request: { method: 'GET' | 'POST'; path: string; query: Record<string, string | number | boolean> },
     signal?: AbortSignal,
   ): Promise<IncomingMessage> {
-    const opening = new AbortController();
-    const timer = setTimeout(() => opening.abort(), OPEN_SECONDS * 1000);
+    const ending = new AbortController();
+    const end = () => ending.abort();
+    const timer = setTimeout(end, OPEN_SECONDS * 1000);
+    signal?.addEventListener('abort', end, { once: true });
+    const unlink = () => signal?.removeEventListener('abort', end);
     try {
+      if (signal?.aborted) end();
       const answer = await new Promise<unknown>((resolve, reject) => {
         this.client.modem.dial(
           {
@@ -73,7 +79,7 @@ export class DockerEngine {
             options: { _query: request.query, _body: {} },
             isStream: true,
             statusCodes: { 200: true },
-            abortSignal: signal ? AbortSignal.any([opening.signal, signal]) : opening.signal,
+            abortSignal: ending.signal,
           },
           (error, result) => (error ? reject(error) : resolve(result)),
         );
@@ -81,10 +87,12 @@ export class DockerEngine {
       if (!(answer instanceof IncomingMessage)) throw new Error('the client library gave no stream');
       // Whoever reads the stream gets its error thrown; until somebody reads, it must not end the process.
       answer.on('error', () => undefined);
+      answer.once('close', unlink);
       return answer;
     } catch (error) {
+      unlink();
       if (signal?.aborted) throw new ContainerError('aborted', `${what}: stopped`, { cause: error });
-      if (opening.signal.aborted) {
+      if (ending.signal.aborted) {
         throw new ContainerError('engine-timeout', `${what}: no answer within ${OPEN_SECONDS} s`, {
           cause: error,
         });

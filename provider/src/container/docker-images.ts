@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { toError } from '@computefabric/runtime/errors';
+import { withEither } from '../either-signal.ts';
 import type { LocalImage, PullOptions } from './container-driver.ts';
 import { ContainerError, isContainerError } from './container-error.ts';
 import type { DockerEngine } from './docker-engine.ts';
@@ -40,17 +41,18 @@ export async function pullImage(
 ): Promise<LocalImage> {
   const { repository, tagOrDigest } = parseImageReference(reference);
   const deadline = AbortSignal.timeout(options.deadlineSeconds * 1000);
-  const signal = options.signal ? AbortSignal.any([deadline, options.signal]) : deadline;
   const what = `pulling ${reference}`;
   try {
-    // The engine answers only after it has reached the registry, which may take longer than `open` allows for.
-    const stream = await engine.call(
-      what,
-      options.deadlineSeconds,
-      (client) => client.createImage({ fromImage: repository, tag: tagOrDigest, abortSignal: signal }),
-      signal,
-    );
-    await followPull(stream, options);
+    await withEither(options.signal ? [deadline, options.signal] : [deadline], async (signal) => {
+      // Not `open`: the engine answers only after it has reached the registry, which may take longer.
+      const stream = await engine.call(
+        what,
+        options.deadlineSeconds,
+        (client) => client.createImage({ fromImage: repository, tag: tagOrDigest, abortSignal: signal }),
+        signal,
+      );
+      await followPull(stream, options);
+    });
   } catch (error) {
     if (options.signal?.aborted) throw new ContainerError('aborted', `${what}: stopped`, { cause: error });
     if (deadline.aborted) {

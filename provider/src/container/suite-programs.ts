@@ -41,35 +41,35 @@ export function errorNumbers(last: number): string {
 export const programs = {
   twoStreams: {
     command: 'echo to stdout; echo to stderr >&2; exit 3',
-    fake: async (process) => {
-      await process.print('stdout', 'to stdout\n');
-      await process.print('stderr', 'to stderr\n');
+    fake: async (task) => {
+      await task.print('stdout', 'to stdout\n');
+      await task.print('stderr', 'to stderr\n');
       return 3;
     },
   },
   everyByte: {
     command: `i=0; while [ $i -lt 100 ]; do printf '${octal}'; i=$((i+1)); done`,
-    fake: async (process) => {
-      await process.print('stdout', everyByte);
+    fake: async (task) => {
+      await task.print('stdout', everyByte);
       return 0;
     },
   },
   /** About 24 MB. */
   flood: {
     command: `awk 'BEGIN { for (i = 1; i <= ${floodLines}; i++) print i " ${filler}" }'`,
-    fake: async (process) => {
-      for (let n = 1; n <= floodLines; n += 1_000) await process.print('stdout', longLines(n, n + 999));
+    fake: async (task) => {
+      for (let n = 1; n <= floodLines; n += 1_000) await task.print('stdout', longLines(n, n + 999));
       return 0;
     },
   },
   /** Both streams, line by line, for about two seconds. */
   steady: {
     command: `i=0; while [ $i -lt ${steadyLines} ]; do i=$((i+1)); echo $i; echo error $i >&2; if [ $((i % 100)) = 0 ]; then sleep 0.03; fi; done`,
-    fake: async (process) => {
+    fake: async (task) => {
       for (let n = 1; n <= steadyLines; n += 1) {
-        await process.print('stdout', `${n}\n`);
-        await process.print('stderr', `error ${n}\n`);
-        if (n % 100 === 0) await process.sleep(5);
+        await task.print('stdout', `${n}\n`);
+        await task.print('stderr', `error ${n}\n`);
+        if (n % 100 === 0) await task.sleep(5);
       }
       return 0;
     },
@@ -77,54 +77,54 @@ export const programs = {
   environment: {
     command:
       'echo "$GREETING|$COMPUTEFABRIC_JOB_ID|$COMPUTEFABRIC_LEASE_ID|$COMPUTEFABRIC_OUTPUTS|$NVIDIA_VISIBLE_DEVICES"',
-    fake: async (process) => {
+    fake: async (task) => {
       const names = ['GREETING', 'COMPUTEFABRIC_JOB_ID', 'COMPUTEFABRIC_LEASE_ID', 'COMPUTEFABRIC_OUTPUTS'];
-      const values = [...names, 'NVIDIA_VISIBLE_DEVICES'].map((name) => process.env.get(name) ?? '');
-      await process.print('stdout', `${values.join('|')}\n`);
+      const values = [...names, 'NVIDIA_VISIBLE_DEVICES'].map((name) => task.env.get(name) ?? '');
+      await task.print('stdout', `${values.join('|')}\n`);
       return 0;
     },
   },
   sleeper: {
     command: 'echo ready; sleep 600',
-    fake: async (process) => {
-      await process.print('stdout', 'ready\n');
-      await process.sleep(600_000);
+    fake: async (task) => {
+      await task.print('stdout', 'ready\n');
+      await task.sleep(600_000);
       return 0;
     },
   },
   graceful: {
     command: "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.05; done",
-    fake: async (process) => {
+    fake: async (task) => {
       let asked = false;
-      process.onTerminate(() => {
+      task.onTerminate(() => {
         asked = true;
       });
-      await process.print('stdout', 'ready\n');
-      while (!asked) await process.sleep(5);
-      await process.print('stdout', 'bye\n');
+      await task.print('stdout', 'ready\n');
+      while (!asked) await task.sleep(5);
+      await task.print('stdout', 'bye\n');
       return 7;
     },
   },
   stubborn: {
     command: "trap '' TERM; echo ready; while :; do sleep 0.05; done",
-    fake: async (process) => {
-      process.onTerminate(() => undefined);
-      await process.print('stdout', 'ready\n');
-      await process.sleep(600_000);
+    fake: async (task) => {
+      task.onTerminate(() => undefined);
+      await task.print('stdout', 'ready\n');
+      await task.sleep(600_000);
       return 0;
     },
   },
   memoryEater: {
     command: `awk 'BEGIN { s = "x"; while (1) s = s s }'`,
-    fake: async (process) => {
-      process.lackMemory();
+    fake: async (task) => {
+      task.lackMemory();
       return 137;
     },
   },
   memoryEaterBehindAShell: {
     command: `awk 'BEGIN { s = "x"; while (1) s = s s }'; exit 0`,
-    fake: async (process) => {
-      process.lackMemory();
+    fake: async (task) => {
+      task.lackMemory();
       return 0;
     },
   },
@@ -143,26 +143,26 @@ export const programs = {
       'echo x > "$(printf \'line\\nbreak\')"',
       'echo x > C:drive',
     ].join('; '),
-    fake: async (process) => {
-      process.writeOutput('a.txt', 'one\n');
-      process.leave('deep', 'directory');
-      process.leave('deep/er', 'directory');
-      process.writeOutput('deep/er/b.bin', 'two\n');
-      process.writeOutput('empty', '');
-      process.leave('stolen.txt', 'symlink');
-      process.leave('root', 'symlink');
-      process.leave('second-name', 'link');
-      process.leave('pipe', 'fifo');
-      process.writeOutput('back\\slash', 'x\n');
-      process.writeOutput('line\nbreak', 'x\n');
-      process.writeOutput('C:drive', 'x\n');
+    fake: async (task) => {
+      task.writeOutput('a.txt', 'one\n');
+      task.leave('deep', 'directory');
+      task.leave('deep/er', 'directory');
+      task.writeOutput('deep/er/b.bin', 'two\n');
+      task.writeOutput('empty', '');
+      task.leave('stolen.txt', 'symlink');
+      task.leave('root', 'symlink');
+      task.leave('second-name', 'link');
+      task.leave('pipe', 'fifo');
+      task.writeOutput('back\\slash', 'x\n');
+      task.writeOutput('line\nbreak', 'x\n');
+      task.writeOutput('C:drive', 'x\n');
       return 0;
     },
   },
   tenFiles: {
     command: 'cd /outputs; for i in 0 1 2 3 4 5 6 7 8 9; do echo 1234567 > f$i; done',
-    fake: async (process) => {
-      for (let n = 0; n < 10; n += 1) process.writeOutput(`f${n}`, '1234567\n');
+    fake: async (task) => {
+      for (let n = 0; n < 10; n += 1) task.writeOutput(`f${n}`, '1234567\n');
       return 0;
     },
   },

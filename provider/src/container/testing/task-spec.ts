@@ -1,6 +1,6 @@
 import type { TaskSpec } from '../container-driver.ts';
 
-/** A task as any other. */
+/** An ordinary task. */
 export function testTaskSpec(change: Partial<TaskSpec> = {}): TaskSpec {
   return {
     leaseId: 'lease_1',
