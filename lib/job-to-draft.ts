@@ -3,12 +3,12 @@ import type { JobDraft } from '../types/job-draft.ts';
 import { shellQuote } from './cli-command.ts';
 import { mibToGigabytes } from './format-size.ts';
 
-/** The form as it opens: a small CPU job, the cheapest thing there is. */
+/** The form as it opens: a short job on one GPU. */
 export const emptyDraft: JobDraft = {
   name: '',
   image: '',
   command: '',
-  gpus: '0',
+  gpus: '1',
   gpuModels: '',
   minVramGb: '',
   cpus: '1',

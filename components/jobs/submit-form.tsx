@@ -49,6 +49,12 @@ export function SubmitForm({ initialDraft }: { initialDraft: JobDraft }) {
     });
   }
 
+  // What was typed before this script ran is in the page and not in the state: take it over.
+  useEffect(() => {
+    const typed = draftFrom(formRef.current);
+    if (Object.keys(typed).length > 0) setDraft((current) => ({ ...current, ...typed }));
+  }, []);
+
   useEffect(() => {
     if (Object.keys(submitErrors).length === 0) return;
     formRef.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
@@ -294,4 +300,9 @@ function useIdempotencyKey(draft: JobDraft): () => string {
     }
     return made.current.key;
   };
+}
+
+/** The values of a form's controls, by the names of the draft's fields. */
+function draftFrom(form: HTMLFormElement | null): Partial<JobDraft> {
+  return form ? (Object.fromEntries(new FormData(form)) as Partial<JobDraft>) : {};
 }

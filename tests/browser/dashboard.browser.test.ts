@@ -37,7 +37,7 @@ describe('a renter without a command line', () => {
     const { page, context, problems } = await dashboard.openPage('/jobs/new');
     await page.getByLabel('Image').fill(dashboard.market.image);
     await page.getByLabel('Command').fill(program);
-    await page.getByLabel('Name', { exact: false }).first().fill('from-the-browser');
+    await page.getByRole('textbox', { name: /^Name/ }).fill('from-the-browser');
     // The price is on the page before anything is spent.
     await page
       .getByText(/\$0\.35/)
@@ -45,12 +45,13 @@ describe('a renter without a command line', () => {
       .waitFor({ timeout: 20_000 });
     await page.locator('button[type=submit]').click();
     await page.waitForURL(/\/jobs\/job_/, { timeout: 30_000 });
-    await page.getByText('epoch 1').waitFor({ timeout: 60_000 });
-    await page.getByText('epoch 2').waitFor({ timeout: 60_000 });
+    const log = page.getByRole('log');
+    await log.getByText('epoch 1', { exact: true }).waitFor({ timeout: 60_000 });
+    await log.getByText('epoch 2', { exact: true }).waitFor({ timeout: 60_000 });
     await page.getByRole('status').getByText('Succeeded').first().waitFor({ timeout: 60_000 });
     // Output is text, whatever it looks like.
     expect(await page.locator('[role=log] img').count()).toBe(0);
-    await page.getByText('<img src=x onerror=alert(1)>').waitFor();
+    await log.getByText('<img src=x onerror=alert(1)>', { exact: true }).waitFor();
 
     const [download] = await Promise.all([
       page.waitForEvent('download'),
@@ -153,7 +154,7 @@ describe('every page', () => {
           });
           await page.locator('h1').first().waitFor({ timeout: 20_000 });
           await page.waitForLoadState('load');
-          if (name === 'job') await page.getByText('epoch 2').first().waitFor({ timeout: 20_000 });
+          if (name === 'job') await page.getByRole('log').getByText('epoch 2').waitFor({ timeout: 20_000 });
           const { violations } = await new AxeBuilder({ page }).analyze();
           const found = violations.map(
             ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(' ')}`,
@@ -221,7 +222,7 @@ describe('without the local operator', () => {
       const field = page.locator('input[type=password]');
       await field.fill('cf_wrong');
       await page.locator('button[type=submit]').click();
-      await page.getByRole('alert').first().waitFor({ timeout: 20_000 });
+      await page.getByText(/not valid/).waitFor({ timeout: 20_000 });
       await field.fill(dashboard.market.token);
       await page.locator('button[type=submit]').click();
       await page.waitForURL((url) => !url.pathname.includes('sign-in'), { timeout: 20_000 });
