@@ -1,0 +1,45 @@
+import { statfs } from 'node:fs/promises';
+import { arch, cpus, hostname, release } from 'node:os';
+import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import type { ProviderConfig } from '../config.ts';
+import type { ContainerDriver } from '../container/container-driver.ts';
+import { findNvidiaGpus } from './nvidia-smi.ts';
+import { simulatedGpus } from './simulated-gpus.ts';
+
+const bytesPerMib = 1_048_576;
+
+type Offered = Pick<ProviderConfig, 'home' | 'offered' | 'prices' | 'simulatedGpus'>;
+
+/**
+ * Looks at the machine: what is offered is what was seen, less what the owner keeps.
+ *
+ * @throws NvidiaSmiError, RangeError (simulated GPUs) or ContainerError (the engine), each saying what to do
+ */
+export async function discoverInventory(config: Offered, driver: ContainerDriver): Promise<Inventory> {
+  const [engine, realGpus, diskFreeMib] = await Promise.all([
+    driver.ping(),
+    findNvidiaGpus(),
+    freeDiskMib(config.home),
+  ]);
+  const simulated = simulatedGpus(config.simulatedGpus, config.home + hostname());
+  return {
+    hostname: hostname().slice(0, 255),
+    os: engine.operatingSystem.slice(0, 128) || release(),
+    arch: arch(),
+    cpu_model: (cpus()[0]?.model ?? 'unknown').trim().slice(0, 128),
+    // Tasks run where the engine is, which may have less than this process sees.
+    cpus: Math.min(config.offered.cpus, engine.cpus),
+    memory_mib: Math.min(config.offered.memoryMib, Math.floor(engine.memoryBytes / bytesPerMib)),
+    disk_free_mib: diskFreeMib,
+    docker_version: engine.version.slice(0, 64),
+    gpus: [...realGpus, ...simulated.map((gpu) => ({ ...gpu, index: gpu.index + realGpus.length }))],
+    price_per_gpu_hour_micros: config.prices.perGpuHourMicros.toString(),
+    price_per_cpu_hour_micros: config.prices.perCpuHourMicros.toString(),
+  };
+}
+
+/** Free space where the agent keeps its spool; the engine's own disk may be another. */
+async function freeDiskMib(path: string): Promise<number> {
+  const disk = await statfs(path);
+  return Math.floor((disk.bavail * disk.bsize) / bytesPerMib);
+}

@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { GpuReport } from '@computefabric/protocol/provider-api/v1/inventory';
+
+/** The fields asked for, in the order in which they are answered. */
+const fields = ['index', 'uuid', 'name', 'memory.total', 'driver_version', 'compute_cap'] as const;
+/** A driver that hangs must not hang the agent's start. */
+const timeoutMs = 15_000;
+
+/** nvidia-smi is there and its answer cannot be used; the message says what to look at. */
+export class NvidiaSmiError extends Error {
+  override readonly name = 'NvidiaSmiError';
+}
+
+/**
+ * The NVIDIA cards of this machine as the driver's own tool reports them; none where there is no such tool.
+ *
+ * @param program for tests
+ * @throws NvidiaSmiError when the tool fails, as it does when the driver and the kernel module do not match,
+ *   or answers what cannot be read.
+ */
+export async function findNvidiaGpus(program = 'nvidia-smi'): Promise<GpuReport[]> {
+  const args = [`--query-gpu=${fields.join(',')}`, '--format=csv,noheader,nounits'];
+  try {
+    const { stdout } = await promisify(execFile)(program, args, { timeout: timeoutMs, maxBuffer: 1_048_576 });
+    return parseNvidiaSmi(stdout);
+  } catch (thrown) {
+    if (thrown instanceof NvidiaSmiError) throw thrown;
+    if (isMissing(thrown)) return [];
+    const text = outputOf(thrown);
+    // A machine whose last card was taken out: the tool is there and says so.
+    if (/no devices were found/i.test(text)) return [];
+    throw new NvidiaSmiError(`nvidia-smi failed: ${text || String(thrown)}. Does it work in a terminal?`, {
+      cause: thrown,
+    });
+  }
+}
+
+/** Reads the tool's CSV. A value that a card does not have is `[N/A]` or `[Not Supported]`. */
+export function parseNvidiaSmi(csv: string): GpuReport[] {
+  const lines = csv
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !/^no devices were found/i.test(line));
+  return lines.map((line) => {
+    const values = line.split(',').map((value) => value.trim());
+    const [index, uuid, name, memory, driver, capability] = values;
+    const memoryMib = Number(memory);
+    if (values.length !== fields.length || !uuid || !name || !Number.isInteger(memoryMib) || memoryMib < 1) {
+      throw new NvidiaSmiError(
+        `nvidia-smi answered "${line.slice(0, 200)}", which is not a card this agent can offer.`,
+      );
+    }
+    return {
+      index: Number(index),
+      uuid,
+      name,
+      memory_mib: memoryMib,
+      driver_version: present(driver),
+      compute_capability: present(capability),
+      simulated: false,
+    };
+  });
+}
+
+function present(value: string | undefined): string | null {
+  return value === undefined || value === '' || /^\[.*\]$|^N\/A$/.test(value) ? null : value;
+}
+
+function isMissing(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
+}
+
+function outputOf(thrown: unknown): string {
+  if (typeof thrown !== 'object' || thrown === null) return '';
+  const { stdout, stderr } = thrown as { stdout?: unknown; stderr?: unknown };
+  return [stdout, stderr]
+    .filter((part) => typeof part === 'string')
+    .join(' ')
+    .trim()
+    .slice(0, 500);
+}
