@@ -113,8 +113,16 @@ describe('the orchestrator is killed', () => {
     market = await startMarket({ leaseTtlSeconds: 10 });
     await market.startProvider('otter');
     const attached = market.cfab([
-      ...['submit', '--yes', '--name', 'survivor', '--image', market.image, '--gpus', '1'],
-      ...['--command', countFor(12)],
+      'submit',
+      '--yes',
+      '--name',
+      'survivor',
+      '--image',
+      market.image,
+      '--gpus',
+      '1',
+      '--command',
+      countFor(12),
     ]);
     await until('output', 60, async () => attached.output.includes('n 5\n'));
     market.orchestrator.kill('SIGKILL');
