@@ -38,6 +38,11 @@ describe('NVIDIA cards', () => {
       '0, GPU-cccc, Tesla K80, 11441, 470.82.01, [N/A]\n',
       [{ compute_capability: null, driver_version: '470.82.01' }],
     ],
+    [
+      'a card that does not tell its memory is left out, the other is offered',
+      '0, GPU-eeee, NVIDIA GB10, [N/A], 580.1, 12.1\n1, GPU-ffff, NVIDIA A10, 23028, 580.1, 8.6\n',
+      [{ uuid: 'GPU-ffff' }],
+    ],
     ['a machine without cards', 'No devices were found\n', []],
     ['an empty answer', '', []],
   ])('%s', (_name, csv, expected) => {
@@ -45,7 +50,7 @@ describe('NVIDIA cards', () => {
     expect(parseNvidiaSmi(csv)).toHaveLength(expected.length);
   });
 
-  test.each(['garbage', '0, GPU-x, NVIDIA, [N/A], 1, 2', '0, , NVIDIA A100, 40960, 1, 8.0'])(
+  test.each(['garbage', '0, GPU-x, NVIDIA, lots, 1, 2', '0, , NVIDIA A100, 40960, 1, 8.0'])(
     'an answer that cannot be read is refused, not guessed at: %s',
     (csv) => {
       expect(() => parseNvidiaSmi(csv)).toThrow(/nvidia-smi answered/);
@@ -61,6 +66,11 @@ describe('NVIDIA cards', () => {
     await expect(findNvidiaGpus(broken)).rejects.toThrow(/version mismatch/);
     const works = await fakeTool('works', 'echo "0, GPU-dddd, NVIDIA A10, 23028, 535.1, 8.6"');
     expect(await findNvidiaGpus(works)).toMatchObject([{ uuid: 'GPU-dddd', simulated: false }]);
+    const old = await fakeTool(
+      'old',
+      'case "$1" in *compute_cap*) echo \'Field "compute_cap" is not a valid field to query.\'; exit 2;; esac; echo "0, GPU-gggg, Tesla K80, 11441, 470.82"',
+    );
+    expect(await findNvidiaGpus(old)).toMatchObject([{ uuid: 'GPU-gggg', compute_capability: null }]);
   });
 });
 

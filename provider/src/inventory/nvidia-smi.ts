@@ -3,7 +3,9 @@ import { promisify } from 'node:util';
 import type { GpuReport } from '@computefabric/protocol/provider-api/v1/inventory';
 
 /** The fields asked for, in the order in which they are answered. */
-const fields = ['index', 'uuid', 'name', 'memory.total', 'driver_version', 'compute_cap'] as const;
+const fields = ['index', 'uuid', 'name', 'memory.total', 'driver_version', 'compute_cap'];
+/** Drivers before 510 do not know the last field, and refuse the whole question for it. */
+const oldFields = fields.slice(0, -1);
 /** A driver that hangs must not hang the agent's start. */
 const timeoutMs = 15_000;
 
@@ -20,14 +22,13 @@ export class NvidiaSmiError extends Error {
  *   or answers what cannot be read.
  */
 export async function findNvidiaGpus(program = 'nvidia-smi'): Promise<GpuReport[]> {
-  const args = [`--query-gpu=${fields.join(',')}`, '--format=csv,noheader,nounits'];
   try {
-    const { stdout } = await promisify(execFile)(program, args, { timeout: timeoutMs, maxBuffer: 1_048_576 });
-    return parseNvidiaSmi(stdout);
+    return parseNvidiaSmi(await ask(program, fields));
   } catch (thrown) {
     if (thrown instanceof NvidiaSmiError) throw thrown;
     if (isMissing(thrown)) return [];
     const text = outputOf(thrown);
+    if (/compute_cap.*not a valid field/i.test(text)) return parseNvidiaSmi(await ask(program, oldFields));
     // A machine whose last card was taken out: the tool is there and says so.
     if (/no devices were found/i.test(text)) return [];
     throw new NvidiaSmiError(`nvidia-smi failed: ${text || String(thrown)}. Does it work in a terminal?`, {
@@ -36,17 +37,28 @@ export async function findNvidiaGpus(program = 'nvidia-smi'): Promise<GpuReport[
   }
 }
 
-/** Reads the tool's CSV. A value that a card does not have is `[N/A]` or `[Not Supported]`. */
+async function ask(program: string, asked: readonly string[]): Promise<string> {
+  const args = [`--query-gpu=${asked.join(',')}`, '--format=csv,noheader,nounits'];
+  const { stdout } = await promisify(execFile)(program, args, { timeout: timeoutMs, maxBuffer: 1_048_576 });
+  return stdout;
+}
+
+/**
+ * Reads the tool's CSV. A value that a card does not have is `[N/A]` or `[Not Supported]`; a card that does
+ * not tell its memory cannot be offered and is left out, the others are not its fault.
+ */
 export function parseNvidiaSmi(csv: string): GpuReport[] {
   const lines = csv
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !/^no devices were found/i.test(line));
-  return lines.map((line) => {
+  return lines.flatMap((line) => {
     const values = line.split(',').map((value) => value.trim());
     const [index, uuid, name, memory, driver, capability] = values;
+    const isComplete = values.length === fields.length || values.length === oldFields.length;
+    if (isComplete && uuid && name && present(memory) === null) return [];
     const memoryMib = Number(memory);
-    if (values.length !== fields.length || !uuid || !name || !Number.isInteger(memoryMib) || memoryMib < 1) {
+    if (!isComplete || !uuid || !name || !Number.isInteger(memoryMib) || memoryMib < 1) {
       throw new NvidiaSmiError(
         `nvidia-smi answered "${line.slice(0, 200)}", which is not a card this agent can offer.`,
       );
