@@ -119,8 +119,10 @@ export class Agent implements SessionTasks {
     });
     await goodbye;
     await this.#removeContainers();
-    await this.#session.goodbye(true, goodbyeMs);
+    // Only when no call of ours is under way any more: leaving ends the session, and a call on an ended session
+    // would look as if another process had taken over.
     await this.leave();
+    await this.#session.goodbye(true, goodbyeMs);
   }
 
   /** Stops all loops and touches nothing: containers go on without us. */
@@ -315,6 +317,7 @@ export class Agent implements SessionTasks {
   #takenResources(): TakenResources {
     const specs = [...this.#taken.values()];
     return {
+      tasks: specs.length,
       cpus: specs.reduce((sum, spec) => sum + spec.cpus, 0),
       memoryMib: specs.reduce((sum, spec) => sum + spec.memory_mib, 0),
       gpus: this.#gpus,

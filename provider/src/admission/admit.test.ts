@@ -10,7 +10,7 @@ const terms: OwnerTerms = {
   memoryMib: 8_000,
   gpuUuids: ['GPU-a', 'GPU-b'],
 };
-const nothing: TakenResources = { cpus: 0, memoryMib: 0, gpus: noneAllocated };
+const nothing: TakenResources = { tasks: 0, cpus: 0, memoryMib: 0, gpus: noneAllocated };
 
 function judge(spec: Partial<TaskSpec>, taken: Partial<TakenResources> = {}) {
   const admission = admit(testSpec(spec), terms, { ...nothing, ...taken });
@@ -31,6 +31,7 @@ test('an offer below the price asked is declined, for GPUs and for cores', () =>
 test('an offer of what other tasks use already is declined', () => {
   expect(judge({ cpus: 2 }, { cpus: 3 })).toMatch(/CPU/);
   expect(judge({ cpus: 0.3, price_per_hour_micros: '10000' }, { cpus: 3.7 })).toBe('take');
+  expect(judge({}, { tasks: 200 })).toMatch(/as many tasks/);
   expect(judge({ memory_mib: 2_000 }, { memoryMib: 6_500 })).toMatch(/memory/);
   expect(
     judge(

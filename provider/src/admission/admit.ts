@@ -14,6 +14,7 @@ export interface OwnerTerms {
 
 /** What tasks on the machine take already. */
 export interface TakenResources {
+  tasks: number;
   cpus: number;
   memoryMib: number;
   gpus: GpuAllocation;
@@ -49,7 +50,11 @@ function malformed(offer: TaskSpec): string | null {
 /** A program that is asked to stop cannot hold the owner's machine for longer. */
 export const longestGraceSeconds = 60;
 
+/** What one heartbeat can tell of is 256; some room is left for those that are being cleaned up. */
+const mostTasks = 200;
+
 function doesNotFit(offer: TaskSpec, terms: OwnerTerms, taken: TakenResources): string | null {
+  if (taken.tasks >= mostTasks) return 'the machine has as many tasks as it can report about';
   if (!(offer.cpus > 0) || offer.cpus > terms.cpus - taken.cpus + roundingCpus)
     return 'not enough CPU cores are free';
   if (offer.memory_mib < 16 || offer.memory_mib > terms.memoryMib - taken.memoryMib)

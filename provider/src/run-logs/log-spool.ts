@@ -33,6 +33,9 @@ export const spoolStart: SpoolCursor = { seq: 0, offset: 0 };
 /** Output in memory that has not reached the file; above it the reader of the engine is held up. */
 const unwrittenLimitBytes = 1_048_576;
 
+/** A remark names things that a program has named; it stays a remark however long these names are. */
+const remarkLimitBytes = 8_192;
+
 /**
  * The output of one try on disk, cut into numbered chunks. The file is the only truth: a chunk's number is its
  * place, and how far the engine's output has been consumed is the sum of what the chunks hold. A kill at any
@@ -207,7 +210,8 @@ export class LogSpool {
   #addRemark(kind: Exclude<ChunkKind, 'output'>, text: string): void {
     if (kind !== 'gap' && this.#kinds.has(kind)) return;
     this.#kinds.add(kind);
-    this.#queue({ stream: 'system', kind, atMs: this.#clock.now(), data: Buffer.from(text) });
+    const data = Buffer.from(text).subarray(0, remarkLimitBytes);
+    this.#queue({ stream: 'system', kind, atMs: this.#clock.now(), data });
   }
 
   #queue(record: SpoolRecord): void {

@@ -27,12 +27,15 @@ export class TaskOutput {
   readonly #options: TaskOutputOptions;
   readonly #spool: LogSpool;
   readonly #shipper: LogShipper;
+  /** Aborts when nothing more is to be read. */
+  readonly #reader = new AbortController();
   #reading: Promise<void> | undefined;
   #shipping: Promise<void> | undefined;
 
   private constructor(options: TaskOutputOptions, spool: LogSpool) {
     this.#options = options;
     this.#spool = spool;
+    options.signal.addEventListener('abort', () => this.#reader.abort(), { once: true });
     this.#shipper = new LogShipper({ spool, send: options.send, acknowledged: options.acknowledged });
   }
 
@@ -70,6 +73,11 @@ export class TaskOutput {
   readToEnd(containerId: string): Promise<void> {
     this.#reading ??= this.#readOn(containerId);
     return this.#reading;
+  }
+
+  /** Gives up reading: what the engine has not handed over by now is lost. */
+  stopReading(): void {
+    this.#reader.abort();
   }
 
   /**
@@ -112,7 +120,7 @@ export class TaskOutput {
   }
 
   async #follow(containerId: string, live: LiveOutput): Promise<void> {
-    const { signal } = this.#options;
+    const { signal } = this.#reader;
     const close = () => live.close();
     signal.addEventListener('abort', close, { once: true });
     try {
@@ -131,7 +139,8 @@ export class TaskOutput {
 
   /** Reads on from where the spool stands, as often as the engine breaks off. */
   async #readOn(containerId: string): Promise<void> {
-    const { source, signal, log } = this.#options;
+    const { source, log } = this.#options;
+    const { signal } = this.#reader;
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       const { stdout, stderr } = this.#spool.taken;
       const position = { stdoutBytes: stdout, stderrBytes: stderr };

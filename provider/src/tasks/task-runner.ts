@@ -71,6 +71,7 @@ export class TaskRunner {
   readonly #let = new AbortController();
   readonly #halt = new AbortController();
   readonly #expired = new AbortController();
+  #output: TaskOutput | undefined;
   #progress: PullProgress | null = null;
   #startReport: Promise<void> | undefined;
   #walking: Promise<WalkEnd> | undefined;
@@ -110,7 +111,12 @@ export class TaskRunner {
   /** The orchestrator has been heard: the task may live until then. */
   async renew(aliveUntil: Moment): Promise<void> {
     await this.#options.journal.update((record) =>
-      record.aliveUntil ? { aliveUntil: laterOf(record.aliveUntil, aliveUntil) } : {},
+      record.aliveUntil
+        ? {
+            aliveUntil: laterOf(record.aliveUntil, aliveUntil),
+            logs: this.#output?.counters ?? record.logs,
+          }
+        : {},
     );
   }
 
@@ -132,9 +138,9 @@ export class TaskRunner {
 
   async #run(): Promise<WalkEnd> {
     const { journal, log } = this.#options;
-    let output: TaskOutput | undefined;
     try {
-      output = await this.#openOutput();
+      const output = await this.#openOutput();
+      this.#output = output;
       const context = this.#context(output);
       void this.#watchLease(context);
       await this.#walk(context);
@@ -145,7 +151,7 @@ export class TaskRunner {
     } catch (thrown) {
       // Whatever ended the walk, the parts of it that still run have to end with it.
       this.#let.abort(toError(thrown));
-      await output
+      await this.#output
         ?.close()
         .catch((error: unknown) => log.error({ err: toError(error) }, 'output not closed'));
       if (this.#let.signal.reason instanceof ProcessLeaves) return 'left';

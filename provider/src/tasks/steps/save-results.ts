@@ -15,8 +15,10 @@ import { outputMissing } from '../../run-logs/task-output.ts';
 import type { TaskContext } from '../task-context.ts';
 import { bringsResults } from '../task-machine.ts';
 
-/** The engine has all output when a program has ended; this is for it to hand it over. */
-const lastOutputMs = 60_000;
+/** The engine has all output when a program has ended; this is for it to hand over as much as it may hold. */
+const lastOutputMs = 300_000;
+/** Names in the remark about files that were left out. */
+const mostNames = 20;
 
 /** Brings everything home that the try has produced: the rest of its output and its result files. */
 export async function saveResults(task: TaskContext): Promise<void> {
@@ -40,6 +42,7 @@ export async function readLastOutput(
   } catch (thrown) {
     signal.throwIfAborted();
     log.error({ err: thrown }, 'the last output could not be read');
+    output.stopReading();
     await output.remark('gap', outputMissing);
   }
 }
@@ -80,13 +83,16 @@ async function sendResults(task: TaskContext, containerId: string): Promise<void
     try {
       await reports.putResult(file, signal);
     } catch (thrown) {
-      if (!(thrown instanceof CallRefused) || thrown.code !== 'artifact/too-large') throw thrown;
-      left.push(`${file.path} (too large)`);
+      // Bytes that were spoilt on the way are sent again; what else is refused would be refused again.
+      if (!(thrown instanceof CallRefused) || thrown.code === 'artifact/hash-mismatch') throw thrown;
+      left.push(`${file.path} (${thrown.code})`);
     }
     await rm(file.file);
   }
-  if (left.length > 0)
-    await output.remark('results-left-out', `Not saved from /outputs: ${left.join(', ')}.\n`);
+  if (left.length === 0) return;
+  const names = left.slice(0, mostNames).join(', ');
+  const more = left.length > mostNames ? `, and ${left.length - mostNames} more` : '';
+  await output.remark('results-left-out', `Not saved from /outputs: ${names}${more}.\n`);
 }
 
 async function copyWithHash(content: NodeJS.ReadableStream, file: string): Promise<string> {
