@@ -2,7 +2,7 @@ import type { Db, Tx } from '@computefabric/db/client';
 import { endReasonRow } from '@computefabric/protocol/end-reason';
 import type { JobEvent, JobSummary, JobView, LeaseView } from '@computefabric/protocol/user-api/jobs';
 import { databaseNow } from '../background/database-now.ts';
-import { explain } from '../matching/explain.ts';
+import { type Backoff, explain } from '../matching/explain.ts';
 import { loadMachines } from '../matching/market.store.ts';
 import { costOf, leaseBill } from './job-cost.ts';
 import type { JobRow } from './job.store.ts';
@@ -29,7 +29,9 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
   const paymentState = (await paymentStatesOf(db, [job.id])).get(job.id) ?? 'pending';
   const now = await databaseNow(db);
   const waiting =
-    job.state === 'queued' ? explain(job, await loadMachines(db), await queuePosition(db, job)) : null;
+    job.state === 'queued'
+      ? explain(job, await loadMachines(db), await queuePosition(db, job), backoffOf(job, rows, now))
+      : null;
   return {
     ...summary(job, rows, { now, paymentState, playMoney: settings.playMoney }),
     env: job.env,
@@ -39,6 +41,17 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
     leases: rows.map((row) => leaseView(row, job, now, gpuOf)),
     waiting,
     dashboard_url: settings.dashboardUrl === null ? null : `${settings.dashboardUrl}/jobs/${job.id}`,
+  };
+}
+
+/** The rest that a job takes after a spoiled try; null when it takes none. */
+function backoffOf(job: JobRow, rows: readonly LeaseOfJob[], now: Date): Backoff | null {
+  const last = rows.at(-1)?.lease;
+  if (!job.notBefore || job.notBefore <= now || !last?.endReason) return null;
+  const { sentence } = endReasonRow(last.endReason);
+  return {
+    seconds: (job.notBefore.getTime() - now.getTime()) / 1_000,
+    why: last.endDetail ? `${sentence} (${last.endDetail})` : sentence,
   };
 }
 
@@ -119,6 +132,7 @@ function leaseView(
     exited_at: lease.exitedAt?.toISOString() ?? null,
     ended_at: lease.endedAt?.toISOString() ?? null,
     end_reason: lease.endReason,
+    end_detail: lease.endDetail,
     exit_code: lease.exitCode,
     image_digest: lease.imageDigest,
     billed_ms: bill.billedMs,

@@ -9,8 +9,14 @@ import type { JobNeeds, MachineView } from './machine-view.ts';
  * let the job start. Uses the very filters that the matcher uses, so it cannot tell another story.
  *
  * @param position place in the queue, from 1
+ * @param backoff set while the job rests after a spoiled try
  */
-export function explain(needs: JobNeeds, machines: readonly MachineView[], position: number): Waiting {
+export function explain(
+  needs: JobNeeds,
+  machines: readonly MachineView[],
+  position: number,
+  backoff: Backoff | null = null,
+): Waiting {
   const failures = machines.map((machine) => failedFilters(machine, needs));
   const rows = filters
     .map((filter) => ({
@@ -26,10 +32,22 @@ export function explain(needs: JobNeeds, machines: readonly MachineView[], posit
   return {
     position,
     machines: machines.length,
-    summary: summarize(machines, fits, onlyBusy),
+    summary: fits && backoff ? tellBackoff(backoff) : summarize(machines, fits, onlyBusy),
     filters: rows,
     suggestion: fits ? null : suggest(needs, machines),
   };
+}
+
+/** Why a job that a machine could take is not offered at the moment. */
+export interface Backoff {
+  /** Until it may be offered again. */
+  seconds: number;
+  /** Why the last try was spoiled, as sentences. */
+  why: string;
+}
+
+function tellBackoff({ seconds, why }: Backoff): string {
+  return `${why} The job is tried again in ${Math.max(1, Math.ceil(seconds))} s.`;
 }
 
 function summarize(machines: readonly MachineView[], fits: boolean, onlyBusy: boolean): string {

@@ -169,6 +169,12 @@ describe('why a job waits', () => {
     expect(waiting.suggestion).toContain('--max-price 0.35');
   });
 
+  test('a job that rests after a spoiled try says why and for how long, and not that it is about to start', () => {
+    const backoff = { seconds: 3.2, why: 'The machine could not run the job.' };
+    const waiting = explain(anyNeeds, [machine('one', [rtx4090])], 1, backoff);
+    expect(waiting.summary).toBe('The machine could not run the job. The job is tried again in 4 s.');
+  });
+
   test('an empty market is told apart from one that is asleep', () => {
     expect(explain(anyNeeds, [], 1).summary).toContain('No machine has joined');
     const asleep = explain(anyNeeds, [machine('one', [rtx4090], { state: 'offline' })], 1);

@@ -90,6 +90,7 @@ export function sampleLease(overrides: Partial<LeaseView> = {}): LeaseView {
     ended_at: '2026-03-01T12:00:10.000Z',
     end_reason: 'exited-zero',
     exit_code: 0,
+    end_detail: null,
     image_digest: null,
     billed_ms: 10_000,
     cost_micros: '944',

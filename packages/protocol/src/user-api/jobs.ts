@@ -51,6 +51,7 @@ export const leaseView = z
     exited_at: timestamp.nullable(),
     ended_at: timestamp.nullable(),
     end_reason: endReason.nullable(),
+    end_detail: z.string().nullable().describe('What the machine said beside the reason.'),
     exit_code: z.number().int().nullable(),
     image_digest: z.string().nullable(),
     billed_ms: z.number().int(),
