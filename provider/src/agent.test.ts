@@ -384,12 +384,15 @@ test('a newer process of the machine ends this one, which touches nothing', asyn
 test('an owner who takes the machine back stops everything gently and leaves no container', async () => {
   bench = await AgentBench.open();
   waiting();
-  await bench.startAgent();
+  const { ended } = await bench.startAgent();
   const running = bench.market.offer(job('wait'));
   const pulling = bench.market.offer(job('x', { image: slowImage }));
   await started(running);
   await bench.market.until('it pulls', () => pulling.taskStates.includes('pulling'));
+  // Late answers: heartbeats and polls fall into the time in which the session has ended already.
+  bench.market.faults.push({ call: 'goodbyeProvider', kind: 'delayed-after', delayMs: 1_500, times: 2 });
   await bench.drainAgent();
+  expect(await ended).toEqual({ kind: 'left' });
   expect(running.effects).toEqual([...whole, 'ended:provider-left', 'released']);
   expect(pulling.effects).toEqual(['accept', 'ended:provider-left', 'released']);
   expect(outputOf(running)).toBe('waiting\n');

@@ -17,8 +17,8 @@ import { Bell } from '../bell.ts';
 /** What went wrong on the way of a call, as often as `times` says. */
 export interface Fault {
   call: string;
-  /** `before`: the call never arrives. `after`: it takes effect and its answer is lost. */
-  kind: 'lost-before' | 'lost-after' | 'delayed' | 'server-error';
+  /** `before`: the call never arrives. `after`: it takes effect and its answer is lost or late. */
+  kind: 'lost-before' | 'lost-after' | 'delayed' | 'delayed-after' | 'server-error';
   times: number;
   delayMs?: number;
 }
@@ -207,6 +207,7 @@ export class FakeOrchestrator {
         request.socket.destroy();
         return;
       }
+      if (fault?.kind === 'delayed-after') await pause(fault.delayMs ?? 200);
       status = found.contract.status;
       send(response, status, found.contract.reply?.parse(reply) ?? {});
     } catch (thrown) {
