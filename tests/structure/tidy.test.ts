@@ -19,7 +19,7 @@ const areas: Record<string, { folders: string[]; mayImport: string[] }> = {
   protocol: { folders: ['packages/protocol/'], mayImport: [] },
   runtime: { folders: ['packages/runtime/'], mayImport: ['protocol'] },
   db: { folders: ['db/'], mayImport: ['protocol'] },
-  'api-client': { folders: ['packages/api-client/'], mayImport: ['protocol'] },
+  'api-client': { folders: ['packages/api-client/'], mayImport: ['protocol', 'runtime'] },
   orchestrator: { folders: ['orchestrator/'], mayImport: ['protocol', 'runtime', 'db'] },
   provider: { folders: ['provider/'], mayImport: ['protocol', 'runtime'] },
   cli: { folders: ['client/cli/'], mayImport: ['protocol', 'runtime', 'api-client'] },

@@ -6,7 +6,8 @@ import {
   type Artifact,
   downloadArtifact as downloadContract,
 } from '@computefabric/protocol/user-api/artifacts';
-import { backoffMs, pause } from './backoff.ts';
+import { backoffMs } from '@computefabric/runtime/backoff';
+import { pause } from '@computefabric/runtime/wait';
 import { HashMismatchError } from './errors.ts';
 import { isPassing, type Transport } from './transport.ts';
 
@@ -38,6 +39,7 @@ export async function downloadArtifact(
     } catch (thrown) {
       if (attempt >= transport.retry.retries || !isPassing(thrown)) throw thrown;
       await pause(backoffMs(attempt, transport.retry), options.signal);
+      options.signal?.throwIfAborted();
     }
   }
 }

@@ -1,6 +1,7 @@
 import { type JobEvent, type JobSummary, jobEvent, jobSummary } from '@computefabric/protocol/user-api/jobs';
 import { type LogEntry, logEntry, streamJob } from '@computefabric/protocol/user-api/logs';
-import { backoffMs, pause } from './backoff.ts';
+import { backoffMs } from '@computefabric/runtime/backoff';
+import { pause } from '@computefabric/runtime/wait';
 import { parseJson, UnreachableError } from './errors.ts';
 import { parseReply } from './parse-reply.ts';
 import { readServerSentEvents } from './server-sent-events.ts';
@@ -94,6 +95,7 @@ export async function* followJob(
     failures += 1;
     options.onLost?.({ error: failure, retryInMs });
     await pause(retryInMs, signal);
+    signal?.throwIfAborted();
   }
 }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Contract } from '@computefabric/protocol/contract';
+import { backoffMs } from '@computefabric/runtime/backoff';
+import { pause } from '@computefabric/runtime/wait';
 import type { z } from 'zod';
-import { backoffMs, pause, type RetryPolicy } from './backoff.ts';
 import {
   ApiError,
   isLasting,
@@ -13,6 +14,15 @@ import {
 } from './errors.ts';
 import { parseReply } from './parse-reply.ts';
 import { requestUrl } from './request-url.ts';
+
+export interface RetryPolicy {
+  /** Tries after the first one. */
+  retries: number;
+  /** First delay, ms; doubles each time. */
+  baseMs: number;
+  /** Longest delay, ms. A server that asks for more than this is not waited for: the caller learns of it. */
+  maxMs: number;
+}
 
 export interface TransportOptions {
   /** Such as `http://127.0.0.1:4000`; a path in it is kept. */
@@ -114,6 +124,7 @@ export class Transport {
         const asked = thrown instanceof ApiError ? thrown.retryAfterMs : null;
         if (asked !== null && asked > this.retry.maxMs) throw thrown;
         await pause(Math.max(asked ?? 0, backoffMs(attempt, this.retry)), signal);
+        signal?.throwIfAborted();
       }
     }
   }

@@ -1,4 +1,4 @@
-import { pause } from '@computefabric/api-client/backoff';
+import { pause } from '@computefabric/runtime/wait';
 import type { Client } from '@computefabric/api-client/client';
 import { activeJobStates, type JobState, jobMachine, jobStates } from '@computefabric/protocol/job-state';
 import type { JobSummary } from '@computefabric/protocol/user-api/jobs';
@@ -125,7 +125,10 @@ function parseStates(text: string): JobState[] {
 async function watch(cli: Cli, look: () => Promise<boolean>): Promise<number> {
   const signal = AbortSignal.any([cli.interrupts.catch(), cli.terminal.readerGone]);
   try {
-    while (!(await look())) await pause(watchMs, signal);
+    while (!(await look())) {
+      await pause(watchMs, signal);
+      signal.throwIfAborted();
+    }
     return exitCode('ok');
   } catch (thrown) {
     if (thrown instanceof ReaderGone) return exitCode('ok');

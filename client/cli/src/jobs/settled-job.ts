@@ -1,4 +1,4 @@
-import { pause } from '@computefabric/api-client/backoff';
+import { pause } from '@computefabric/runtime/wait';
 import type { Client } from '@computefabric/api-client/client';
 import type { JobView } from '@computefabric/protocol/user-api/jobs';
 
@@ -14,5 +14,6 @@ export async function settledJob(client: Client, id: string, signal?: AbortSigna
     const job = await client.jobs.get(id, { signal });
     if (job.cost.payment_state !== 'pending' || performance.now() + pauseMs > deadline) return job;
     await pause(pauseMs, signal);
+    signal?.throwIfAborted();
   }
 }
