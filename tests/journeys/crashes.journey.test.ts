@@ -111,7 +111,7 @@ describe('the agent is killed', () => {
 describe('the orchestrator is killed', () => {
   test('in the middle of a job and starts again: the job goes on, no line is lost or doubled, the bill is right', async () => {
     market = await startMarket({ leaseTtlSeconds: 10 });
-    await market.startProvider('otter');
+    const agent = await market.startProvider('otter');
     const attached = market.cfab([
       'submit',
       '--yes',
@@ -132,7 +132,9 @@ describe('the orchestrator is killed', () => {
       Promise.resolve(!market.orchestrator.running),
     );
     await market.startOrchestrator();
-    const ended = await attached.finished(90);
+    const ended = await attached.finished(90).catch((error: Error) => {
+      throw new Error(`${error.message}\nagent:\n${agent.output.slice(-6_000)}`, { cause: error });
+    });
     expect(ended.code, ended.stderr).toBe(0);
     expect(ended.stdout).toBe(numbered(120));
     expect(ended.stderr).toContain('reconnect');

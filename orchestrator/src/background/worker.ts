@@ -34,7 +34,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const loop = (async () => {
     while (!stop.signal.aborted) {
       if (!woken) {
-        await pause(dueMs, AbortSignal.any([interrupt.signal, stop.signal]));
+        await pause(dueMs, interrupt.signal);
         if (stop.signal.aborted) return;
       }
       woken = false;
@@ -55,6 +55,7 @@ export function startWorker(options: WorkerOptions): Worker {
     },
     async close() {
       stop.abort();
+      interrupt.abort();
       await loop;
     },
   };

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Logger as PinoLogger, destination, pino } from 'pino';
+import { type DestinationStream, destination, type Logger as PinoLogger, pino } from 'pino';
 
 export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'child'>;
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -10,7 +10,11 @@ const context = new AsyncLocalStorage<Record<string, unknown>>();
  * The program's logger: one JSON line per unit of work, written when it ends. Ids put into `withLogContext`
  * are on every line below it. Output of containers is customer data and never comes here.
  */
-export function createLogger(program: string, level: LogLevel = 'info'): Logger {
+export function createLogger(
+  program: string,
+  level: LogLevel = 'info',
+  sink: DestinationStream = destination({ fd: 1, sync: true }),
+): Logger {
   return pino(
     {
       level,
@@ -18,14 +22,15 @@ export function createLogger(program: string, level: LogLevel = 'info'): Logger 
       messageKey: 'message',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      mixin: () => context.getStore() ?? {},
+      // A copy: the logger merges each line's own fields into what it is given.
+      mixin: () => ({ ...context.getStore() }),
       // A bearer in a header is the one secret that could get near a log line by accident.
       redact: {
         paths: ['headers.authorization', '*.headers.authorization', 'authorization'],
         censor: '[redacted]',
       },
     },
-    destination({ fd: 1, sync: true }),
+    sink,
   );
 }
 

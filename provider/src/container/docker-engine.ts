@@ -1,7 +1,7 @@
 import { Agent, IncomingMessage } from 'node:http';
 import { toError } from '@computefabric/runtime/errors';
 import Docker from 'dockerode';
-import { withEither } from '../either-signal.ts';
+import { withEither } from '@computefabric/runtime/either-signal';
 import { ContainerError } from './container-error.ts';
 import { describeAddress, type EngineAddress } from './engine-address.ts';
 

@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { toError } from '@computefabric/runtime/errors';
-import { withEither } from '../either-signal.ts';
+import { withEither } from '@computefabric/runtime/either-signal';
 import type { LocalImage, PullOptions } from './container-driver.ts';
 import { ContainerError, isContainerError } from './container-error.ts';
 import type { DockerEngine } from './docker-engine.ts';

@@ -18,7 +18,7 @@ export async function waitTask(
     if (signal?.aborted) throw new ContainerError('aborted', 'waiting for the task: stopped');
     try {
       const exit = await exitOf(containerId, inspect);
-      if (exit) return exit;
+      if (exit) return await withLateOom(exit, containerId, inspect, signal);
       awayUntil = null;
       await nextExit(engine, containerId, inspect, signal);
     } catch (error) {
@@ -28,6 +28,29 @@ export async function waitTask(
       await pause(500, signal);
     }
   }
+}
+
+const sigkillExit = 137;
+/** On a busy machine the engine learns of a kill for memory up to some hundred ms after the exit. */
+const lateOomMs = [100, 300];
+
+/**
+ * An exit by SIGKILL may be a kill for memory of which the engine has not heard yet: looks again before it is
+ * believed to be anything else.
+ */
+async function withLateOom(
+  exit: TaskExit,
+  containerId: string,
+  inspect: (containerId: string) => Promise<TaskStatus | null>,
+  signal?: AbortSignal,
+): Promise<TaskExit> {
+  let latest = exit;
+  for (const ms of lateOomMs) {
+    if (latest.exitCode !== sigkillExit || latest.oomKilled) break;
+    await pause(ms, signal);
+    latest = (await inspect(containerId))?.exit ?? latest; // null: removed meanwhile, and what was seen stands
+  }
+  return latest;
 }
 
 /** Resolves when the container ends, or when the connection to the engine does: the caller looks again. */

@@ -4,7 +4,7 @@ import { toError } from '@computefabric/runtime/errors';
 import { invariant } from '@computefabric/runtime/invariant';
 import type { Secret } from '@computefabric/runtime/secret';
 import type { z } from 'zod';
-import { withEither } from '../either-signal.ts';
+import { withEither } from '@computefabric/runtime/either-signal';
 
 /** The orchestrator's answer was a refusal: an ordinary result that the caller has to handle. */
 export class CallRefused extends Error {

@@ -16,7 +16,7 @@ import { pause } from '@computefabric/runtime/wait';
 import type { z } from 'zod';
 import { agentVersion } from '../agent-version.ts';
 import { Bell } from '../bell.ts';
-import { withEither } from '../either-signal.ts';
+import { withEither } from '@computefabric/runtime/either-signal';
 import { addMs, type BootClock, type Moment, msBetween } from '../home/boot-clock.ts';
 import { StartError } from '../start-error.ts';
 import { type CallOptions, type CallParts, CallRefused, type ControlPlaneClient } from './client.ts';

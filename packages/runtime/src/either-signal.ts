@@ -2,7 +2,7 @@
  * Runs work with a signal that aborts as soon as one of `signals` does, with that one's reason.
  *
  * Not AbortSignal.any: in Node 20 each call of it leaves something behind on signals that live long (about
- * 1 KB, measured over 200,000 calls), and an agent makes calls for months.
+ * 1 KB, measured over 200,000 calls), and our programs run for months.
  */
 export async function withEither<T>(
   signals: readonly AbortSignal[],
