@@ -26,7 +26,7 @@ const spinnerMs = 120;
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
 /**
- * @param {{ total?: number, out?: NodeJS.WriteStream, titleWidth?: number }} [options] `total` is the
+ * @param {{ total?: number, out?: NodeJS.WritableStream & { isTTY?: boolean, columns?: number }, titleWidth?: number }} [options] `total` is the
  *   number of steps, for the `1/7` in front; without it no number is shown.
  * @returns {Progress}
  */

@@ -84,7 +84,7 @@ function silenceBreaker(line) {
     stop: () => clearInterval(timer),
     onLine: (/** @type {string} */ text) => {
       lastAt = Date.now();
-      line(text);
+      if (!text.startsWith('JSON report written')) line(text);
     },
   };
 }
