@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -19,11 +19,12 @@ const step = {
 };
 const canStartEngines = process.getuid?.() === 0 && findProgram('dockerd') !== undefined;
 let folder = '';
-let place = { socket: '', args: [''] };
+let place = { socket: '', args: [''], launcher: [''] };
 
 beforeAll(() => {
   folder = mkdtempSync(`${tmpdir()}/computefabric-engine-`);
-  // An engine beside the machine's: its own folders, and hands off the network.
+  // An engine beside the machine's: its own folders, and a network of its own. Without the latter it would
+  // take `docker0` away: an engine that is told to use no bridge removes the one that it finds.
   const ownFolders = ['--data-root', `${folder}/data`, '--exec-root', `${folder}/exec`];
   const socket = `${folder}/docker.sock`;
   place = {
@@ -37,6 +38,7 @@ beforeAll(() => {
       '--bridge=none',
       '--iptables=false',
     ],
+    launcher: ['unshare', '--net'],
   };
 });
 afterAll(() => {
@@ -53,6 +55,7 @@ describe('finding or starting a Docker engine', () => {
 
   test.runIf(canStartEngines)('an engine that a run started stays until its last user has left', async () => {
     const host = `unix://${place.socket}`;
+    const hadBridge = existsSync('/sys/class/net/docker0');
     const first = await ensureDockerEngine({ step, env: {}, place });
     if (!first.available) throw new Error(first.reason);
     expect(first).toMatchObject({ host, startedByUs: true });
@@ -69,6 +72,8 @@ describe('finding or starting a Docker engine', () => {
     second.stdin.end('leave\n');
     expect(await once(second, 'exit')).toEqual([0, null]);
     expect(await pingDocker(host)).toHaveProperty('problem');
+    // The machine's own engine must not notice.
+    expect(existsSync('/sys/class/net/docker0')).toBe(hadBridge);
   });
 });
 

@@ -7,7 +7,10 @@ import { findProgram } from './find-program.mjs';
 
 /**
  * Where an engine lives.
- * @typedef {{ socket: string, args: string[] }} EnginePlace `args` are added to dockerd's own.
+ * @typedef {object} EnginePlace
+ * @property {string} socket
+ * @property {string[]} args Added to dockerd's own.
+ * @property {string[]} [launcher] A program that becomes dockerd, such as `unshare --net`.
  */
 
 /** A cold engine is up in 2–5 s here; a slow disk with many images takes far longer. */
@@ -35,7 +38,8 @@ export async function startDockerd(place, step, signal) {
   for (;;) {
     const extraArgs = used.flatMap((fallback) => fallback.args);
     const path = used.some((fallback) => fallback.legacyIptables) ? `${legacyIptablesFolder(folder)}:` : '';
-    const attempt = await tryStart(program, [...place.args, ...extraArgs], {
+    const [file = program, ...args] = [...(place.launcher ?? []), program, ...place.args, ...extraArgs];
+    const attempt = await tryStart(file, args, {
       socket: place.socket,
       logFile,
       path: `${path}${process.env.PATH ?? ''}:/usr/sbin:/sbin`,
