@@ -11,7 +11,10 @@ type ApiKeyKind = (typeof apiKeyKinds)[number];
 /** How precisely the last use of a key is kept: reading must not become writing. */
 const lastUsedSeconds = 60;
 
-/** A key with what the door needs to know; `alive`: not revoked, not spent, not expired on the database's clock. */
+/**
+ * A key with what the door needs to know; `alive`: not revoked, not spent, not expired on the database's clock.
+ * `spent` is a join token that was used and is otherwise alive.
+ */
 export async function findKey(db: Db, id: ApiKeyId, kind: ApiKeyKind) {
   const [row] = await db
     .select({
@@ -23,6 +26,8 @@ export async function findKey(db: Db, id: ApiKeyId, kind: ApiKeyKind) {
       expiresAt: apiKeys.expiresAt,
       role: users.role,
       alive: sql<boolean>`${apiKeys.revokedAt} is null and ${apiKeys.usedAt} is null
+        and coalesce(${apiKeys.expiresAt} > now(), true)`,
+      spent: sql<boolean>`${apiKeys.usedAt} is not null and ${apiKeys.revokedAt} is null
         and coalesce(${apiKeys.expiresAt} > now(), true)`,
       useUnrecorded: sql<boolean>`${wasNotUsedLately()}`,
     })

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestDatabase } from '@computefabric/db/testing';
-import { newBearer } from '@computefabric/protocol/api-key';
+import { bearerToken, hashSecret, newBearer, newSecret } from '@computefabric/protocol/api-key';
 import { allContracts } from '@computefabric/protocol/contracts';
 import { errorBody } from '@computefabric/protocol/error-codes';
 import { limits } from '@computefabric/protocol/limits';
@@ -51,8 +51,10 @@ beforeAll(async () => {
   // Something that the requests below can meet: a job, and a machine with a session.
   await call('/v1/jobs', token, { name: 'met', image: 'x', max_price_per_hour_micros: '0' });
   const joinToken = (await call('/v1/join-tokens', token, {})).token ?? '';
-  credential =
-    (await call('/provider/v1/enroll', joinToken, { name: 'm', agent_version: '1' })).credential ?? '';
+  const secret = newSecret();
+  const machine = { name: 'm', agent_version: '1', secret_hash: hashSecret(secret) };
+  const { provider_id = '' } = await call('/provider/v1/enroll', joinToken, machine);
+  credential = bearerToken('provider', provider_id.slice('prov_'.length), secret);
   await call('/provider/v1/hello', credential, { agent_version: '1', inventory: testInventory, tasks: [] });
 });
 afterAll(async () => {

@@ -1,36 +1,37 @@
 import type { Db } from '@computefabric/db/client';
-import { newBearer } from '@computefabric/protocol/api-key';
-import { type ApiKeyId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
+import { type ApiKeyId, newId, type UserId } from '@computefabric/protocol/ids';
 import { AppError } from '@computefabric/runtime/errors';
 import { spendJoinToken } from './join-token.store.ts';
-import { insertProvider } from './provider.store.ts';
+import { findProviderBySecret, insertProvider } from './provider.store.ts';
 
 interface Enrolment {
   joinKeyId: ApiKeyId;
   ownerId: UserId;
   name: string;
   agentVersion: string;
+  /** SHA-256 of the secret that the machine chose, hex. */
+  secretHash: string;
 }
 
 /**
- * Spends a join token and gives the machine its own credential, which is shown this once. A token that was
- * spent meanwhile, by a copy of the same machine or a thief, is refused.
+ * Spends a join token on a new machine of its owner. A token that was spent is refused, except to the machine
+ * that spent it: that one has not heard the answer, and gets it again.
  */
-export async function enrollProvider(
-  db: Db,
-  { joinKeyId, ownerId, name, agentVersion }: Enrolment,
-): Promise<{ providerId: ProviderId; credential: string }> {
-  const providerId = newId('provider');
-  const bearer = newBearer('provider', providerId.slice('prov_'.length));
-  await db.transaction(async (tx) => {
-    if (!(await spendJoinToken(tx, joinKeyId))) throw new AppError('join-token/invalid');
-    await insertProvider(tx, {
-      id: providerId,
-      ownerId,
-      name,
-      credentialHash: bearer.secretHash,
-      agentVersion,
-    });
+export async function enrollProvider(db: Db, { joinKeyId, ownerId, ...machine }: Enrolment) {
+  return await db.transaction(async (tx) => {
+    if (await spendJoinToken(tx, joinKeyId)) {
+      const id = newId('provider');
+      await insertProvider(tx, {
+        id,
+        ownerId,
+        name: machine.name,
+        credentialHash: machine.secretHash,
+        agentVersion: machine.agentVersion,
+      });
+      return { id, name: machine.name };
+    }
+    const enrolled = await findProviderBySecret(tx, ownerId, machine.secretHash);
+    if (!enrolled) throw new AppError('join-token/invalid');
+    return enrolled;
   });
-  return { providerId, credential: bearer.token };
 }

@@ -17,6 +17,19 @@ export async function insertProvider(
   await tx.insert(providers).values(row);
 }
 
+/** The owner's machine with this secret; null when there is none. */
+export async function findProviderBySecret(
+  tx: Tx,
+  ownerId: UserId,
+  secretHash: string,
+): Promise<{ id: ProviderId; name: string } | null> {
+  const [row] = await tx
+    .select({ id: providers.id, name: providers.name })
+    .from(providers)
+    .where(and(eq(providers.ownerId, ownerId), eq(providers.credentialHash, secretHash)));
+  return row ?? null;
+}
+
 /** Locks a machine that takes work, for as long as a grant checks and reserves its room. */
 export async function lockOnlineProvider(tx: Tx, providerId: ProviderId): Promise<ProviderRow | null> {
   const [row] = await tx

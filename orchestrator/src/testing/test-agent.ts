@@ -1,3 +1,4 @@
+import { bearerToken, hashSecret, newSecret } from '@computefabric/protocol/api-key';
 import type { LeaseId, ProviderId } from '@computefabric/protocol/ids';
 import { encodeLogFrames, type LogStream } from '@computefabric/protocol/log-frames';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
@@ -29,9 +30,11 @@ export class TestAgent {
   ): Promise<TestAgent> {
     const asked = await market.call('/v1/join-tokens', { method: 'POST', token: owner.token, json: {} });
     const { token } = parsed(createJoinToken.reply, asked);
-    const body = { name: 'test machine', agent_version: '1' };
+    const secret = newSecret();
+    const body = { name: 'test machine', agent_version: '1', secret_hash: hashSecret(secret) };
     const enrolled = await market.call('/provider/v1/enroll', { method: 'POST', token, json: body });
-    const { provider_id, credential } = parsed(sessionApi.enroll.reply, enrolled);
+    const { provider_id } = parsed(sessionApi.enroll.reply, enrolled);
+    const credential = bearerToken('provider', provider_id.slice('prov_'.length), secret);
     const agent = new TestAgent(market, provider_id, credential);
     await agent.hello(inventory);
     return agent;

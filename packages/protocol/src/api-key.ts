@@ -34,10 +34,20 @@ export function parseBearer(token: string): ParsedBearer | null {
   return kind ? { kind, idSuffix: match[2], secret: match[3] } : null;
 }
 
+/** The bearer of a row and its secret. */
+export function bearerToken(kind: BearerKind, idSuffix: string, secret: string): string {
+  return `${bearerPrefixes[kind]}_${idSuffix}_${secret}`;
+}
+
+/** 256 random bits in the form that a bearer carries. */
+export function newSecret(): string {
+  return randomBytes(32).toString('base64url');
+}
+
 /** A fresh bearer. Give `idSuffix` when the row that it belongs to has its id already. */
 export function newBearer(kind: BearerKind, idSuffix = typeidUnboxed('key').slice('key_'.length)) {
-  const secret = randomBytes(32).toString('base64url');
-  return { token: `${bearerPrefixes[kind]}_${idSuffix}_${secret}`, idSuffix, secretHash: hashSecret(secret) };
+  const secret = newSecret();
+  return { token: bearerToken(kind, idSuffix, secret), idSuffix, secretHash: hashSecret(secret) };
 }
 
 /** SHA-256 of the secret part, in hex: what the database keeps. */

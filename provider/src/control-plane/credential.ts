@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { parseBearer } from '@computefabric/protocol/api-key';
+import { readFile, rm } from 'node:fs/promises';
+import { bearerToken, hashSecret, newSecret, parseBearer } from '@computefabric/protocol/api-key';
 import { providerId } from '@computefabric/protocol/ids';
 import { enroll } from '@computefabric/protocol/provider-api/v1/session';
 import { backoffMs } from '@computefabric/runtime/backoff';
@@ -35,8 +35,9 @@ interface EnrolOptions {
 }
 
 /**
- * The machine's credential: from its file, or, at the first start, in exchange for the join token. The file is
- * readable by the owner alone and is on disk before anything else happens, for the token works only once.
+ * The machine's credential: from its file, or, at the first start, in exchange for the join token. The machine
+ * chooses its secret and keeps it before it asks, readable by the owner alone: when the answer is lost, or this
+ * process dies before it comes, the next try is known by that secret although the token is spent.
  *
  * @throws StartError saying what the owner has to do
  */
@@ -49,20 +50,21 @@ export async function obtainCredential(options: EnrolOptions): Promise<Credentia
       'configuration',
     );
   }
-  const reply = await enrolUntilAnswered({ ...options, joinToken: options.joinToken });
-  await writeFileAtomically(options.path, `${JSON.stringify(reply, null, 2)}\n`);
+  const secretPath = `${options.path}.secret`;
+  const secret = (await readIfThere(secretPath)) ?? newSecret();
+  await writeFileAtomically(secretPath, secret);
+  const reply = await enrolUntilAnswered({ ...options, joinToken: options.joinToken }, hashSecret(secret));
+  const credential = bearerToken('provider', reply.provider_id.slice('prov_'.length), secret);
+  const file = { ...reply, credential };
+  await writeFileAtomically(options.path, `${JSON.stringify(file, null, 2)}\n`);
+  await rm(secretPath, { force: true });
   options.log.info({ provider_id: reply.provider_id, name: reply.name }, 'joined the market');
-  return toCredential(reply);
+  return toCredential(file);
 }
 
 async function readCredential(path: string): Promise<Credential | null> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
-  }
+  const text = await readIfThere(path);
+  if (text === null) return null;
   const parsed = credentialFile.safeParse(parseJson(text));
   if (parsed.success) return toCredential(parsed.data);
   throw new StartError(
@@ -71,16 +73,22 @@ async function readCredential(path: string): Promise<Credential | null> {
   );
 }
 
-/**
- * A token is used up by the first enrolment that arrives. If its answer is lost the token is spent, which the
- * orchestrator then says; the owner needs another one.
- */
-async function enrolUntilAnswered(options: EnrolOptions & { joinToken: Secret }) {
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Asks until there is an answer: the secret's hash makes a repeat harmless. */
+async function enrolUntilAnswered(options: EnrolOptions & { joinToken: Secret }, secretHash: string) {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await options.client.call(
         enroll,
-        { body: { name: options.name, agent_version: agentVersion } },
+        { body: { name: options.name, agent_version: agentVersion, secret_hash: secretHash } },
         { bearer: options.joinToken, deadlineMs: 10_000, signal: options.signal },
       );
     } catch (thrown) {

@@ -1,9 +1,10 @@
+import { parseBearer } from '@computefabric/protocol/api-key';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
 import { startedLease } from '@computefabric/protocol/provider-api/v1/leases';
 import type { TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
 import { fenceHeader } from '@computefabric/protocol/provider-api/v1/common';
 import { silentLogger } from '@computefabric/runtime/log';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret } from '@computefabric/runtime/secret';
@@ -94,6 +95,25 @@ test('the join token is spent once and the credential is kept where only its own
   await expect(obtainCredential({ ...elsewhere, joinToken: new Secret('wrong') })).rejects.toThrow(
     StartError,
   );
+});
+
+test('an enrolment whose answer was lost, or whose process died, is finished with the same token', async () => {
+  const path = join(folder, 'joins-twice.json');
+  const joinToken = new Secret(market.joinToken);
+  const options = {
+    path,
+    client: new ControlPlaneClient(market.url),
+    name: 'machine',
+    log: silentLogger,
+    joinToken,
+  };
+  const first = await obtainCredential({ ...options, signal: stop.signal });
+  // As after a crash between the market's answer and the file: the secret is there, the credential is not.
+  writeFileSync(`${path}.secret`, parseBearer(first.bearer.reveal())?.secret ?? '');
+  rmSync(path);
+  const second = await obtainCredential({ ...options, signal: stop.signal });
+  expect(second.bearer.reveal()).toBe(first.bearer.reveal());
+  expect(existsSync(`${path}.secret`)).toBe(false);
 });
 
 test('an offer arrives within a moment and a nudge brings a heartbeat at once', async () => {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { newBearer } from '@computefabric/protocol/api-key';
+import { hashSecret, newBearer, parseBearer } from '@computefabric/protocol/api-key';
 import type { Contract } from '@computefabric/protocol/contract';
 import { errorCodeRow } from '@computefabric/protocol/error-codes';
-import { newId } from '@computefabric/protocol/ids';
+import { newId, type ProviderId } from '@computefabric/protocol/ids';
 import { decodeLogFrames, type LogChunk } from '@computefabric/protocol/log-frames';
 import { fenceHeader, sessionHeader } from '@computefabric/protocol/provider-api/v1/common';
 import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
@@ -72,7 +72,7 @@ export class FakeOrchestrator {
   readonly #offers: TaskSpec[] = [];
   readonly #offered = new Set<() => void>();
   #nudge = false;
-  #credential: string | null = null;
+  #enrolled: { provider_id: ProviderId; name: string; secretHash: string; token: string } | null = null;
   #server: Server | undefined;
   #suspended = false;
 
@@ -262,7 +262,7 @@ export class FakeOrchestrator {
     }
     switch (contract) {
       case sessionApi.enroll:
-        return this.#enrol(read(sessionApi.enroll.body, body).name);
+        return this.#enrol(read(sessionApi.enroll.body, body));
       case sessionApi.hello:
         return this.#hello(read(sessionApi.hello.body, body));
       case sessionApi.poll:
@@ -279,16 +279,31 @@ export class FakeOrchestrator {
   }
 
   #authenticate(contract: Contract, request: IncomingMessage): void {
-    const token = request.headers.authorization?.replace(/^Bearer /, '');
-    const wanted = contract.audience === 'join' ? this.joinToken : this.#credential;
-    if (token !== wanted)
-      throw new AppError(contract.audience === 'join' ? 'join-token/invalid' : 'auth/invalid');
+    const token = request.headers.authorization?.replace(/^Bearer /, '') ?? '';
+    if (contract.audience === 'join') {
+      if (token !== this.joinToken && token !== this.#enrolled?.token)
+        throw new AppError('join-token/invalid');
+      return;
+    }
+    const bearer = parseBearer(token);
+    const isOurs =
+      bearer?.kind === 'provider' &&
+      `prov_${bearer.idSuffix}` === this.#enrolled?.provider_id &&
+      hashSecret(bearer.secret) === this.#enrolled.secretHash;
+    if (!isOurs) throw new AppError('auth/invalid');
   }
 
-  #enrol(name: string) {
-    this.joinToken = newBearer('join').token; // the one that was used is spent
-    this.#credential = newBearer('provider').token;
-    return { provider_id: newId('provider'), name, credential: this.#credential };
+  #enrol({ name, secret_hash }: z.infer<NonNullable<typeof sessionApi.enroll.body>>) {
+    if (this.#enrolled?.secretHash !== secret_hash) {
+      this.#enrolled = {
+        provider_id: newId('provider'),
+        name,
+        secretHash: secret_hash,
+        token: this.joinToken,
+      };
+      this.joinToken = newBearer('join').token; // the one that was used is spent
+    }
+    return { provider_id: this.#enrolled.provider_id, name: this.#enrolled.name };
   }
 
   #hello(body: z.infer<NonNullable<typeof sessionApi.hello.body>>) {

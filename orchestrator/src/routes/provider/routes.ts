@@ -64,13 +64,14 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
 
   return [
     route(sessionApi.enroll, async ({ caller, body }) => {
-      const { providerId, credential } = await enrollProvider(db, {
+      const enrolled = await enrollProvider(db, {
         joinKeyId: caller.keyId,
         ownerId: caller.ownerId,
         name: body.name,
         agentVersion: body.agent_version,
+        secretHash: body.secret_hash,
       });
-      return { provider_id: providerId, name: body.name, credential };
+      return { provider_id: enrolled.id, name: enrolled.name };
     }),
 
     route(sessionApi.hello, async ({ caller, body }) => {

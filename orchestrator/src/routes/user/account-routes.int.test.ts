@@ -1,5 +1,6 @@
 import { apiKeys } from '@computefabric/db/schema/api-keys';
 import { idempotencyKeys } from '@computefabric/db/schema/idempotency-keys';
+import { hashSecret } from '@computefabric/protocol/api-key';
 import { createApiKey, listApiKeys, whoAmI } from '@computefabric/protocol/user-api/account';
 import { createJoinToken, getMachine, listMachines } from '@computefabric/protocol/user-api/machines';
 import { createQuote, listOffers } from '@computefabric/protocol/user-api/quotes';
@@ -85,9 +86,11 @@ describe('machines', () => {
     const owner = await market.addUser();
     const asked = await market.call('/v1/join-tokens', { method: 'POST', token: owner.token, json: {} });
     const { token } = parsed(createJoinToken.reply, asked);
-    const enroll = () =>
-      market.call('/provider/v1/enroll', { method: 'POST', token, json: { name: 'm', agent_version: '1' } });
-    const answers = await Promise.all([enroll(), enroll(), enroll()]);
+    const enroll = (secret: string) => {
+      const json = { name: 'm', agent_version: '1', secret_hash: hashSecret(secret) };
+      return market.call('/provider/v1/enroll', { method: 'POST', token, json });
+    };
+    const answers = await Promise.all(['a', 'b', 'c'].map(enroll));
     expect(answers.map(({ status }) => String(status)).toSorted()).toEqual(['201', '401', '401']);
     const machines = parsed(listMachines.reply, await market.call('/v1/providers', { token: owner.token }));
     expect(machines.items).toMatchObject([{ name: 'm', state: 'pending', earned_micros: '0' }]);

@@ -7,15 +7,23 @@ import { microsString } from '../../money.ts';
 import { sessionHeaders } from './common.ts';
 import { inventory } from './inventory.ts';
 
-/** A one-use join token becomes the machine's own credential. */
+/**
+ * A one-use join token becomes the machine's own credential. The machine chooses the secret and sends only its
+ * hash: the market never sees it, and a repeat after a lost answer is known by the hash and gets the same
+ * answer. The credential is `cfp_<provider id without its prefix>_<secret>`.
+ */
 export const enroll = defineContract({
   id: 'enrollProvider',
   method: 'POST',
   path: '/provider/v1/enroll',
   summary: 'Join the market with a one-use token',
   audience: 'join',
-  body: z.strictObject({ name: displayName, agent_version: z.string().max(64) }),
-  reply: z.object({ provider_id: providerId, name: z.string(), credential: z.string() }),
+  body: z.strictObject({
+    name: displayName,
+    agent_version: z.string().max(64),
+    secret_hash: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex'),
+  }),
+  reply: z.object({ provider_id: providerId, name: z.string() }),
   status: 201,
   errors: ['join-token/invalid'],
 });
