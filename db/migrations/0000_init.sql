@@ -48,8 +48,7 @@ CREATE TABLE "idempotency_keys" (
 	"request_hash" text NOT NULL,
 	"status" integer NOT NULL,
 	"reply" jsonb NOT NULL,
-	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "idempotency_keys_key_user_id_pk" PRIMARY KEY("key","user_id")
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "job_events" (
@@ -253,6 +252,7 @@ ALTER TABLE "providers" ADD CONSTRAINT "providers_owner_id_users_id_fk" FOREIGN 
 CREATE INDEX "api_keys_user" ON "api_keys" USING btree ("user_id","id");--> statement-breakpoint
 CREATE INDEX "artifacts_job" ON "artifacts" USING btree ("job_id");--> statement-breakpoint
 CREATE INDEX "gpus_lease" ON "gpus" USING btree ("lease_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "idempotency_keys_owner" ON "idempotency_keys" USING btree ("user_id","key");--> statement-breakpoint
 CREATE UNIQUE INDEX "jobs_user_name" ON "jobs" USING btree ("user_id","name");--> statement-breakpoint
 CREATE INDEX "jobs_queue" ON "jobs" USING btree ("queued_at","id") WHERE "jobs"."state" = 'queued';--> statement-breakpoint
 CREATE INDEX "jobs_user" ON "jobs" USING btree ("user_id","id" DESC NULLS LAST);--> statement-breakpoint

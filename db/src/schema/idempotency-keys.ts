@@ -1,5 +1,5 @@
 import type { UserId } from '@computefabric/protocol/ids';
-import { integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import { integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import { moment } from '../columns.ts';
 import { users } from './users.ts';
 
@@ -18,5 +18,6 @@ export const idempotencyKeys = pgTable(
     reply: jsonb().$type<unknown>().notNull(),
     createdAt: moment().notNull().defaultNow(),
   },
-  (t) => [primaryKey({ columns: [t.key, t.userId] })],
+  // A unique index and no composite primary key: drizzle-kit reads the columns of one back in any order.
+  (t) => [uniqueIndex('idempotency_keys_owner').on(t.userId, t.key)],
 );
