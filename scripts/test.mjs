@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { ensureBundles } from './bundle.mjs';
-import { canInstallPackages, installPackages } from './lib/apt.mjs';
+import { aptCommand, canInstallPackages, installPackages } from './lib/apt.mjs';
 import { ensureChromium } from './lib/chromium.mjs';
 import { ensureDockerEngine } from './lib/docker-engine.mjs';
 import { findProgram } from './lib/find-program.mjs';
@@ -137,6 +137,7 @@ async function tool(name, args) {
 }
 
 async function runVitestGroups() {
+  await installTestTools();
   await vitestGroup(['unit', 'int'], {});
   const needEngine = ['docker', 'journey', 'browser', 'postgres'].some((name) =>
     wanted.has(/** @type {Group} */ (name)),
@@ -151,7 +152,6 @@ async function runVitestGroups() {
     }
     return;
   }
-  await ensureBusybox(engineStep);
   engineStep.done(`${engine.version}${engine.startedByUs ? ', started for this run' : ''}`);
   cleanUps.push(engine.stop);
   const env = { DOCKER_HOST: engine.host };
@@ -185,13 +185,22 @@ async function runVitestGroups() {
 }
 
 /**
- * The images of the tests are made of a static busybox. Without it the tests that need it fail and say so.
- * @param {import('./lib/progress.mjs').Step} step
+ * Small programs that tests use and that a minimal Debian lacks. Where they cannot be installed, the
+ * tests that need them fail and say which one is missing.
  */
-async function ensureBusybox(step) {
-  if (findProgram('busybox') !== undefined || !canInstallPackages()) return;
-  await installPackages({ packages: ['busybox-static'], step, signal });
+async function installTestTools() {
+  const missingTools = Object.entries(testTools).filter(([program]) => findProgram(program) === undefined);
+  if (missingTools.length === 0) return;
+  const packages = missingTools.map(([, name]) => name);
+  const step = progress.begin('Tools for the tests');
+  if (!canInstallPackages()) return step.warn(`some are missing: ${aptCommand(packages)}`);
+  const result = await installPackages({ packages, step, signal });
+  if (result.ok) step.done(packages.join(', '));
+  else step.warn(`${result.reason} · ${result.command}`);
 }
+
+/** Program → Debian package. Images are made of busybox; `script` gives a terminal; `ps` looks for leftovers. */
+const testTools = { busybox: 'busybox-static', ps: 'procps', script: 'bsdutils' };
 
 /**
  * @param {Group[]} names Groups that run together; those not asked for are left out.
