@@ -40,6 +40,9 @@ const groups = /** @type {const} */ ({
 });
 /** @typedef {keyof typeof groups} Group */
 
+/** Program → Debian package. Images are made of busybox; `script` gives a terminal; `ps` looks for leftovers. */
+const testTools = { busybox: 'busybox-static', ps: 'procps', script: 'bsdutils' };
+
 const wanted = parseArguments(process.argv.slice(2));
 const startedAt = Date.now();
 const progress = createProgress({ titleWidth: 34 });
@@ -190,7 +193,8 @@ async function runVitestGroups() {
  */
 async function installTestTools() {
   const missingTools = Object.entries(testTools).filter(([program]) => findProgram(program) === undefined);
-  if (missingTools.length === 0) return;
+  const checksOnly = ![...wanted].some((name) => !['types', 'lint', 'build'].includes(name));
+  if (missingTools.length === 0 || checksOnly) return;
   const packages = missingTools.map(([, name]) => name);
   const step = progress.begin('Tools for the tests');
   if (!canInstallPackages()) return step.warn(`some are missing: ${aptCommand(packages)}`);
@@ -198,9 +202,6 @@ async function installTestTools() {
   if (result.ok) step.done(packages.join(', '));
   else step.warn(`${result.reason} · ${result.command}`);
 }
-
-/** Program → Debian package. Images are made of busybox; `script` gives a terminal; `ps` looks for leftovers. */
-const testTools = { busybox: 'busybox-static', ps: 'procps', script: 'bsdutils' };
 
 /**
  * @param {Group[]} names Groups that run together; those not asked for are left out.
