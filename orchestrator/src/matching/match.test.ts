@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { explain } from './explain.ts';
 import { askedGigabytes, failedFilters, offeredGigabytes } from './filters.ts';
 import { isModel, type JobNeeds, type MachineView } from './machine-view.ts';
-import { match, rank } from './match.ts';
+import { Matcher, match, rank } from './match.ts';
 
 const anyNeeds: JobNeeds = {
   gpus: 1,
@@ -64,6 +64,23 @@ describe('placing jobs', () => {
     const two = machine('two', [rtx4090], { pricePerGpuHourMicros: 400_000n });
     expect(match([job('a', {}, one.id)], [one, two])[0]?.providerId).toBe(two.id);
     expect(match([job('a', {}, one.id)], [one])[0]?.providerId).toBe(one.id);
+  });
+
+  test('between equal machines a job goes where it strands less: whole machines stay whole', () => {
+    const started = machine('b-started', [rtx4090, rtx4090, rtx4090, rtx4090], {
+      gpus: machine('b-started', [rtx4090, rtx4090, rtx4090, rtx4090]).gpus.map((gpu, index) => ({
+        ...gpu,
+        free: index > 0,
+      })),
+    });
+    const whole = machine('a-whole', [rtx4090, rtx4090, rtx4090, rtx4090]);
+    const matcher = new Matcher();
+    // The market has seen jobs that need all four cards of a machine: one of those must still find one.
+    matcher.match(
+      Array.from({ length: 20 }, (_, index) => job(`big${index}`, { gpus: 4 })),
+      [],
+    );
+    expect(matcher.match([job('small')], [whole, started])[0]?.providerId).toBe(started.id);
   });
 
   test('the smallest fitting cards of a mixed machine are taken', () => {

@@ -1,0 +1,21 @@
+import { packingBench } from './packing/packing-bench.ts';
+
+/** Every benchmark by name. Each takes the arguments that follow its name and rejects with a sentence for people. */
+const benches: Record<string, (args: string[]) => Promise<void>> = {
+  packing: packingBench,
+};
+
+const [name, ...args] = process.argv.slice(2);
+const bench = name === undefined ? undefined : benches[name];
+if (bench) {
+  await bench(args).catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exitCode = 1;
+  });
+} else {
+  const asked = name === undefined ? 'Say which benchmark to run' : `There is no benchmark named "${name}"`;
+  console.error(
+    `${asked}: npm run bench -- NAME [options], where NAME is ${Object.keys(benches).join(', ')}.`,
+  );
+  process.exitCode = 2;
+}
