@@ -36,7 +36,7 @@ const groups = /** @type {const} */ ({
   docker: 'tests with a real Docker engine',
   journey: 'whole system: orchestrator, provider, containers, command line',
   browser: 'the dashboard in Chromium',
-  postgres: 'int and journey again, with the system’s PostgreSQL as DATABASE_URL',
+  postgres: 'database tests and journeys again, with the system’s PostgreSQL as DATABASE_URL',
 });
 /** @typedef {keyof typeof groups} Group */
 
@@ -55,6 +55,8 @@ for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   });
 }
 const { signal } = stopAsked;
+// A reader that went away (`npm test | head`) must not keep us from stopping what we started.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 /** @type {string[]} */
@@ -182,7 +184,15 @@ async function runVitestGroups() {
       const cluster = await startPostgresCluster(server.binDir);
       cleanUps.push(cluster.stop);
       step.done(`${server.major}, own cluster`);
-      await vitestGroup(['postgres'], { ...env, TEST_DATABASE_URL: cluster.url }, ['int', 'journey']);
+      // The other int tests ask nothing more of another server than the journeys do, and take minutes.
+      await vitestGroup(
+        ['postgres'],
+        { ...env, TEST_DATABASE_URL: cluster.url },
+        {
+          projects: ['int', 'journey'],
+          folders: ['db/', 'tests/journeys/'],
+        },
+      );
     }
   }
 }
@@ -206,15 +216,16 @@ async function installTestTools() {
 /**
  * @param {Group[]} names Groups that run together; those not asked for are left out.
  * @param {Record<string, string>} env
- * @param {string[]} [projects] Vitest's names, when they differ from the groups'.
+ * @param {{ projects: string[], folders: string[] }} [selection] When the group is not one project of its own name.
  */
-async function vitestGroup(names, env, projects) {
+async function vitestGroup(names, env, selection) {
   const chosen = names.filter((name) => wanted.has(name));
   if (chosen.length === 0 || signal.aborted) return;
   progress.line();
   progress.line(` ${chosen.map((name) => `${name}: ${groups[name]}`).join(' · ')}`);
   const reportFile = `${scratch}/${chosen.join('-')}.json`;
-  const result = await runVitest(projects ?? chosen, { reportFile, env, signal, line: progress.line });
+  const { projects, folders } = selection ?? { projects: chosen, folders: [] };
+  const result = await runVitest(projects, { folders, reportFile, env, signal, line: progress.line });
   total.passed += result.passed;
   total.failed += result.failed;
   total.skipped += result.skipped;

@@ -8,6 +8,7 @@ import { runCommand } from './run-command.mjs';
  *
  * @param {string[]} projects
  * @param {object} options
+ * @param {string[]} options.folders Only test files whose path contains one of these; empty: all.
  * @param {string} options.reportFile Where vitest may write its JSON report.
  * @param {Record<string, string>} options.env
  * @param {AbortSignal} options.signal
@@ -15,7 +16,7 @@ import { runCommand } from './run-command.mjs';
  * @returns {Promise<{ passed: number, failed: number, skipped: number }>} A project that cannot be
  *   loaded, or that has no test at all, counts as one failure.
  */
-export async function runVitest(projects, { reportFile, env, signal, line }) {
+export async function runVitest(projects, { folders, reportFile, env, signal, line }) {
   const live = process.stdout.isTTY === true;
   const heartbeat = live ? undefined : silenceBreaker(line);
   const result = await runCommand(
@@ -23,6 +24,7 @@ export async function runVitest(projects, { reportFile, env, signal, line }) {
     [
       'node_modules/vitest/vitest.mjs',
       'run',
+      ...folders,
       ...projects.flatMap((name) => ['--project', name]),
       '--reporter=default',
       '--reporter=json',

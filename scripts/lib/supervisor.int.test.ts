@@ -19,12 +19,12 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-/** A program that counts its starts in a file and then does what `code` says. */
+/** A program that logs and counts each start, in this order, and then does what `code` says. */
 function program(code: string) {
   const count = `const fs = require('fs'); fs.appendFileSync('starts', process.pid + '\\n');`;
   return {
     name: 'program',
-    args: ['-e', `${count} console.log('started'); ${code}`],
+    args: ['-e', `console.log('started'); ${count} ${code}`],
     env: process.env,
     isReady: () => Promise.resolve(starts().length > 0),
     readySeconds: 10,
@@ -49,7 +49,7 @@ describe('keeping programs running', () => {
     await expect.poll(() => starts().length, { timeout: 10_000 }).toBe(2);
     expect(pid()).not.toBe(first);
     expect(lines.join()).toContain('program ended (SIGKILL); starting it again in 0.5 s');
-    await expect.poll(() => readFileSync(`${home}/logs/program.log`, 'utf8')).toBe('started\nstarted\n');
+    expect(readFileSync(`${home}/logs/program.log`, 'utf8')).toBe('started\nstarted\n');
   });
 
   test('a program that never becomes ready is reported with the end of its log, and not tried again', async () => {
