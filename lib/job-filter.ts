@@ -3,7 +3,7 @@ import type { JobState } from '@computefabric/protocol/job-state';
 /** The chips above the list of jobs. Preparing and finishing jobs are on a machine, so they count as running. */
 export const jobFilters = [
   { key: 'running', label: 'Running', states: ['preparing', 'running', 'finishing'] },
-  { key: 'queued', label: 'Queued', states: ['queued'] },
+  { key: 'queued', label: 'Queued', states: ['blocked', 'queued'] },
   { key: 'succeeded', label: 'Succeeded', states: ['succeeded'] },
   { key: 'failed', label: 'Failed', states: ['failed', 'expired'] },
   { key: 'cancelled', label: 'Cancelled', states: ['cancelled'] },

@@ -5,6 +5,7 @@ import {
   CircleX,
   Clock,
   HardDriveDownload,
+  Hourglass,
   LoaderCircle,
   Save,
   TimerOff,
@@ -12,6 +13,7 @@ import {
 import { StateBadge, type StateLook } from '@/components/shell/state-badge.tsx';
 
 const looks: Record<JobState, StateLook> = {
+  blocked: { icon: Hourglass, word: 'Blocked', tone: 'neutral' },
   queued: { icon: Clock, word: 'Queued', tone: 'neutral' },
   preparing: { icon: HardDriveDownload, word: 'Preparing', tone: 'attention' },
   running: { icon: LoaderCircle, word: 'Running', tone: 'running', spins: true },
@@ -24,6 +26,7 @@ const looks: Record<JobState, StateLook> = {
 
 /** Whether money moves in a state; null once the job is final, when the receipt says it. */
 const billingLabels: Record<JobState, string | null> = {
+  blocked: 'not billed',
   queued: 'not billed',
   preparing: 'not billed',
   running: 'billed per second',

@@ -1,10 +1,21 @@
 import type { LeaseState } from '@computefabric/protocol/lease-state';
-import { Ban, CircleCheck, CircleDashed, CircleX, LoaderCircle, TimerOff, Undo2, Unplug } from 'lucide-react';
+import {
+  Ban,
+  CircleCheck,
+  CircleDashed,
+  CircleX,
+  LoaderCircle,
+  TimerOff,
+  Undo2,
+  Unplug,
+  WifiOff,
+} from 'lucide-react';
 import { StateBadge, type StateLook } from '@/components/shell/state-badge.tsx';
 
 const looks: Record<LeaseState, StateLook> = {
   offered: { icon: CircleDashed, word: 'Offered', tone: 'neutral' },
   active: { icon: LoaderCircle, word: 'Active', tone: 'running', spins: true },
+  silent: { icon: WifiOff, word: 'Silent', tone: 'attention' },
   releasing: { icon: CircleCheck, word: 'Cleaning up', tone: 'neutral' },
   released: { icon: CircleCheck, word: 'Done', tone: 'neutral' },
   rejected: { icon: Ban, word: 'Declined', tone: 'attention' },

@@ -20,7 +20,7 @@ export async function listMachines(db: Db, viewer: Viewer): Promise<{ machines: 
     }),
     db
       .select({
-        leaseId: leases.id,
+        gpuIds: leases.gpuIds,
         providerId: leases.providerId,
         startedAt: leases.startedAt,
         jobId: jobs.id,
@@ -41,7 +41,7 @@ export async function listMachines(db: Db, viewer: Viewer): Promise<{ machines: 
       .groupBy(leases.providerId),
   ]);
   const earnedBy = new Map(earned.map((row) => [row.providerId, row.total]));
-  const jobOfLease = new Map(open.map((row) => [row.leaseId, row.jobId]));
+  const jobOfGpu = new Map(open.flatMap((row) => row.gpuIds.map((id) => [id, row.jobId] as const)));
   return {
     now,
     machines: rows.map((machine) => ({
@@ -57,7 +57,7 @@ export async function listMachines(db: Db, viewer: Viewer): Promise<{ machines: 
         name: gpu.name,
         memoryMib: gpu.memoryMib,
         simulated: gpu.simulated,
-        jobId: gpu.leaseId ? (jobOfLease.get(gpu.leaseId) ?? null) : null,
+        jobId: jobOfGpu.get(gpu.id) ?? null,
       })),
       pricePerGpuHourMicros: machine.pricePerGpuHourMicros,
       pricePerCpuHourMicros: machine.pricePerCpuHourMicros,

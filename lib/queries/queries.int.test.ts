@@ -103,7 +103,6 @@ async function runJob(owner: Viewer, jobId: JobId) {
     name: 'NVIDIA GeForce RTX 4090',
     memoryMib: 24_564,
     simulated: true,
-    leaseId,
   });
   await db.insert(leases).values({
     id: leaseId,

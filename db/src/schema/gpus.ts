@@ -1,10 +1,13 @@
-import type { GpuId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
+import type { GpuId, ProviderId } from '@computefabric/protocol/ids';
 import { sql } from 'drizzle-orm';
-import { boolean, check, index, integer, pgTable, text, unique } from 'drizzle-orm/pg-core';
+import { boolean, check, integer, pgTable, text, unique } from 'drizzle-orm/pg-core';
 import { moment } from '../columns.ts';
 import { providers } from './providers.ts';
 
-/** One GPU of a machine. `leaseId` is the reservation: taking a GPU is one guarded update of this row. */
+/**
+ * One GPU of a machine. What is taken of it is what the open leases of its machine name: there is no second
+ * record of it that could disagree, and a grant adds them up while it holds the machine's row.
+ */
 export const gpus = pgTable(
   'gpus',
   {
@@ -23,13 +26,10 @@ export const gpus = pgTable(
     simulated: boolean().notNull(),
     /** The machine named it in its last hello. A card that was taken out keeps its row for old receipts. */
     present: boolean().notNull().default(true),
-    /** No foreign key: leases name GPUs and GPUs name leases, and the lease is written first. */
-    leaseId: text().$type<LeaseId>(),
     createdAt: moment().notNull().defaultNow(),
   },
   (t) => [
     unique('gpus_provider_uuid').on(t.providerId, t.uuid),
-    index('gpus_lease').on(t.leaseId),
     check('gpus_memory', sql`${t.memoryMib} > 0`),
   ],
 );

@@ -1,8 +1,11 @@
 import { type EndReason, endReasonCodes } from '@computefabric/protocol/end-reason';
-import type { JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
+import type { CheckpointId, GroupId, JobId, LeaseId, ScheduleId, UserId } from '@computefabric/protocol/ids';
+import { jobClasses } from '@computefabric/protocol/job-class';
 import { jobStates } from '@computefabric/protocol/job-state';
+import { trustTiers } from '@computefabric/protocol/trust-tier';
+import { type CheckpointTerms, keepOnReturns } from '@computefabric/protocol/user-api/run-terms';
 import { sql } from 'drizzle-orm';
-import { check, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import { boolean, check, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import { jsonValue, micros, moment, oneOf } from '../columns.ts';
 import { users } from './users.ts';
 
@@ -23,9 +26,45 @@ export const jobs = pgTable(
     env: jsonb().$type<Record<string, string>>().notNull(),
     gpus: integer().notNull(),
     gpuModels: text().array().notNull(),
+    /** Share of the GPU, thousandths; below 1000 only with one GPU. */
+    gpuMilli: integer().notNull().default(1_000),
     minVramMib: integer().notNull(),
+    maxVramMib: integer(),
+    /** Versions as people write them, such as `8.9`, `535.104` and `12.2`. */
+    minComputeCapability: text(),
+    minDriver: text(),
+    minCuda: text(),
     cpuMilli: integer().notNull(),
     memoryMib: integer().notNull(),
+    diskMib: integer().notNull().default(0),
+    regions: text()
+      .array()
+      .notNull()
+      .$defaultFn(() => []),
+    /** Thousandths of tries that a machine brought to their end. */
+    minReliabilityMilli: integer().notNull().default(0),
+    minTier: text({ enum: trustTiers }).notNull().default('community'),
+    class: text({ enum: jobClasses }).notNull().default('on-demand'),
+    priority: integer().notNull().default(50),
+    /** Tries after the program's own failure: how many, only after these exit codes, never after those. */
+    maxRetries: integer().notNull().default(0),
+    retryOnExitCodes: integer().array(),
+    neverRetryOnExitCodes: integer().array().notNull().default([]),
+    /** How long its machine may be silent; null is the lease time. */
+    lostAfterSeconds: integer(),
+    /** A machine that is cut off for this long stops the program by itself. */
+    stopAfterSeconds: integer(),
+    replaceWhenLost: boolean().notNull().default(true),
+    keepOnReturn: text({ enum: keepOnReturns }).notNull().default('replacement'),
+    checkpoint: jsonb().$type<CheckpointTerms>(),
+    stopGraceSeconds: integer().notNull().default(10),
+    /** The array or gang that it belongs to, its place there from 0, and its variables. */
+    groupId: text().$type<GroupId>(),
+    groupIndex: integer(),
+    groupVars: jsonb().$type<Record<string, string>>(),
+    scheduleId: text().$type<ScheduleId>(),
+    /** The state that the next try begins with. */
+    checkpointId: text().$type<CheckpointId>(),
     timeLimitSeconds: integer().notNull(),
     queueTimeoutSeconds: integer(),
     /** Per GPU-hour, or per core-hour when `gpus` is 0. */
@@ -34,6 +73,8 @@ export const jobs = pgTable(
     holdMicros: micros().notNull(),
     /** Tries so far, offers that were refused among them: the number of the latest lease. */
     attempts: integer().notNull().default(0),
+    /** Tries that ended by the program's own fault, of the `retries.max` that it may spend. */
+    userFailures: integer().notNull().default(0),
     /** The try that is open now; null while queued and after the end. */
     leaseId: text().$type<LeaseId>(),
     cancelRequestedAt: moment(),
@@ -53,9 +94,14 @@ export const jobs = pgTable(
   (t) => [
     check('jobs_state', oneOf(t.state, jobStates)),
     check('jobs_hold', sql`${t.holdMicros} >= 0 and ${t.maxPricePerHourMicros} >= 0`),
+    check('jobs_class', oneOf(t.class, jobClasses)),
+    check('jobs_keep', oneOf(t.keepOnReturn, keepOnReturns)),
+    check('jobs_tier', oneOf(t.minTier, trustTiers)),
+    check('jobs_share', sql`${t.gpuMilli} between 1 and 1000 and (${t.gpuMilli} = 1000 or ${t.gpus} = 1)`),
     check('jobs_end', sql`(${t.finishedAt} is null) = (${t.endReason} is null)`),
     uniqueIndex('jobs_user_name').on(t.userId, t.name),
     index('jobs_queue').on(t.queuedAt, t.id).where(sql`${t.state} = 'queued'`),
+    index('jobs_group').on(t.groupId, t.groupIndex).where(sql`${t.groupId} is not null`),
     index('jobs_user').on(t.userId, t.id.desc()),
     index('jobs_unfinished').on(t.state).where(sql`${t.finishedAt} is null`),
   ],

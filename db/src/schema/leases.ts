@@ -1,10 +1,11 @@
 import { type EndReason, endReasonCodes } from '@computefabric/protocol/end-reason';
-import type { GpuId, JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
-import { desiredStates, leaseStates, taskStates } from '@computefabric/protocol/lease-state';
+import type { CheckpointId, GpuId, JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
+import { desiredStates, leaseStates, stopReasons, taskStates } from '@computefabric/protocol/lease-state';
 import { sql } from 'drizzle-orm';
 import {
   bigint,
   bigserial,
+  boolean,
   check,
   index,
   integer,
@@ -38,14 +39,22 @@ export const leases = pgTable(
     desired: text({ enum: desiredStates }).notNull().default('run'),
     /** When the machine was told of a desired stop. */
     desiredSeenAt: moment(),
+    /** Why it should stop, and by when the machine must have: set with `desired = 'stop'`. */
+    stopReason: text({ enum: stopReasons }),
+    stopBy: moment(),
     /** What the machine says; only its reports write it. */
     taskState: text({ enum: taskStates }),
     progress: jsonb().$type<{ done_bytes: number; total_bytes: number | null } | null>(),
     /** Price of the whole try per hour, frozen at match. */
     pricePerHourMicros: micros().notNull(),
     gpuIds: text().array().$type<GpuId[]>().notNull(),
+    /** Share of each of them, thousandths. */
+    gpuMilli: integer().notNull().default(1_000),
     cpuMilli: integer().notNull(),
     memoryMib: integer().notNull(),
+    diskMib: integer().notNull().default(0),
+    /** May be told to give way to an on-demand job. */
+    spot: boolean().notNull().default(false),
     offeredAt: moment().notNull().defaultNow(),
     /** Offered: answer by then. Active and releasing: heartbeat by then. Database clock. */
     expiresAt: moment().notNull(),
@@ -54,12 +63,18 @@ export const leases = pgTable(
     startedAt: moment(),
     /** … to here: the moments at which the orchestrator accepted the reports. */
     exitedAt: moment(),
+    /** Since when the machine is silent beyond what the job allows; null while it is heard of. */
+    silentAt: moment(),
+    /** Milliseconds of earlier silences of this kind: never billed. */
+    silentMs: bigint({ mode: 'number' }).notNull().default(0),
     endedAt: moment(),
     releasedAt: moment(),
     endReason: text({ enum: endReasonCodes }).$type<EndReason>(),
     endDetail: text(),
     exitCode: integer(),
     imageDigest: text(),
+    /** The checkpoint that it began with; null when it began anew. */
+    resumedFrom: text().$type<CheckpointId>(),
     /** Chunks 0 … nextLogSeq − 1 are stored. */
     nextLogSeq: integer().notNull().default(0),
     logBytes: bigint({ mode: 'number' }).notNull().default(0),
@@ -79,7 +94,9 @@ export const leases = pgTable(
     index('leases_open_by_provider')
       .on(t.providerId)
       .where(sql`${t.state} in ('offered', 'active', 'releasing')`),
-    index('leases_expiry').on(t.expiresAt).where(sql`${t.state} in ('offered', 'active', 'releasing')`),
+    index('leases_expiry')
+      .on(t.expiresAt)
+      .where(sql`${t.state} in ('offered', 'active', 'silent', 'releasing')`),
     index('leases_provider').on(t.providerId, t.id),
   ],
 );

@@ -1,7 +1,8 @@
 import type { ProviderId, UserId } from '@computefabric/protocol/ids';
-import { providerStates } from '@computefabric/protocol/provider-state';
+import { availabilities, providerStates } from '@computefabric/protocol/provider-state';
+import { trustTiers } from '@computefabric/protocol/trust-tier';
 import { sql } from 'drizzle-orm';
-import { bigint, check, index, integer, pgTable, text } from 'drizzle-orm/pg-core';
+import { bigint, boolean, check, index, integer, pgTable, text } from 'drizzle-orm/pg-core';
 import { micros, moment, oneOf } from '../columns.ts';
 import { users } from './users.ts';
 
@@ -32,11 +33,40 @@ export const providers = pgTable(
     dockerVersion: text().notNull().default(''),
     pricePerGpuHourMicros: micros().notNull().default(sql`'0'`),
     pricePerCpuHourMicros: micros().notNull().default(sql`'0'`),
+    /** Percent of these prices that a spot job pays. */
+    spotPercent: integer().notNull().default(100),
+    /** The owner lets jobs share a GPU. */
+    sharesGpus: boolean().notNull().default(false),
+    /** The owner's or operator's word for the place; empty when nobody gave one. */
+    region: text().notNull().default(''),
+    /** Newest CUDA version that the driver supports; null where it has none or does not tell. */
+    cudaVersion: text(),
+    tier: text({ enum: trustTiers }).notNull().default('community'),
+    /** Thousandths of its tries that it brought to their end; reputation.ts. */
+    reliabilityMilli: integer().notNull().default(1_000),
+    /** Images that it has already, as jobs name them. */
+    cachedImages: text()
+      .array()
+      .notNull()
+      .$defaultFn(() => []),
+    /** What the owner or the operator wants of the machine; the state above is what is so. */
+    availability: text({ enum: availabilities }).notNull().default('open'),
+    availabilityReason: text().notNull().default(''),
+    /** Open again by itself from then on; null until somebody says so. */
+    availabilityUntil: moment(),
+    /** Jobs that it still has then are told to stop and move. */
+    vacateBy: moment(),
+    /** A planned absence: jobs that may run into it are not placed, those that do are moved. */
+    awayFrom: moment(),
+    awayUntil: moment(),
     lastSeenAt: moment(),
     createdAt: moment().notNull().defaultNow(),
   },
   (t) => [
     check('providers_state', oneOf(t.state, providerStates)),
+    check('providers_availability', oneOf(t.availability, availabilities)),
+    check('providers_tier', oneOf(t.tier, trustTiers)),
+    check('providers_spot', sql`${t.spotPercent} between 1 and 100`),
     check('providers_prices', sql`${t.pricePerGpuHourMicros} >= 0 and ${t.pricePerCpuHourMicros} >= 0`),
     index('providers_owner').on(t.ownerId, t.id),
     index('providers_online').on(t.id).where(sql`${t.state} = 'online'`),

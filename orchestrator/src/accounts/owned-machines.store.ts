@@ -4,6 +4,7 @@ import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import { providers } from '@computefabric/db/schema/providers';
 import type { ProviderId, UserId } from '@computefabric/protocol/ids';
+import { holdingLeaseStates } from '@computefabric/protocol/lease-state';
 import type { Machine } from '@computefabric/protocol/user-api/machines';
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 
@@ -23,7 +24,14 @@ export async function listMachinesOf(db: Db, ownerId: UserId, only?: ProviderId)
   const gpuRows = await db
     .select({ gpu: gpus, jobId: leases.jobId })
     .from(gpus)
-    .leftJoin(leases, eq(leases.id, gpus.leaseId))
+    .leftJoin(
+      leases,
+      and(
+        eq(leases.providerId, gpus.providerId),
+        inArray(leases.state, holdingLeaseStates),
+        sql`${gpus.id} = any(${leases.gpuIds})`,
+      ),
+    )
     .where(and(inArray(gpus.providerId, ids), eq(gpus.present, true)))
     .orderBy(asc(gpus.index));
   const running = await db
@@ -47,6 +55,8 @@ export async function listMachinesOf(db: Db, ownerId: UserId, only?: ProviderId)
     memory_mib: row.memoryMib,
     gpus: gpuRows
       .filter(({ gpu }) => gpu.providerId === row.id)
+      // A shared card has a row for each of its jobs.
+      .filter(({ gpu }, index, rows) => rows.findIndex((other) => other.gpu.id === gpu.id) === index)
       .map(({ gpu, jobId }) => ({
         id: gpu.id,
         name: gpu.name,

@@ -1,6 +1,7 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { endReasonRow } from '@computefabric/protocol/end-reason';
 import type { JobEvent, JobSummary, JobView, LeaseView } from '@computefabric/protocol/user-api/jobs';
+import type { Requirements } from '@computefabric/protocol/user-api/requirements';
 import { databaseNow } from '../background/database-now.ts';
 import { type Backoff, explain } from '../matching/explain.ts';
 import { loadMachines } from '../matching/market.store.ts';
@@ -36,6 +37,22 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
     ...summary(job, rows, { now, paymentState, playMoney: settings.playMoney }),
     env: job.env,
     queue_timeout_seconds: job.queueTimeoutSeconds,
+    class: job.class,
+    priority: job.priority,
+    retries: {
+      max: job.maxRetries,
+      on_exit_codes: job.retryOnExitCodes,
+      never_on_exit_codes: job.neverRetryOnExitCodes,
+    },
+    user_failures: job.userFailures,
+    disconnect: {
+      lost_after_seconds: job.lostAfterSeconds,
+      stop_after_seconds: job.stopAfterSeconds,
+      replace: job.replaceWhenLost,
+      keep: job.keepOnReturn,
+    },
+    checkpoint: job.checkpoint,
+    stop_grace_seconds: job.stopGraceSeconds,
     max_price_per_hour_micros: String(job.maxPricePerHourMicros),
     cancel_requested_at: job.cancelRequestedAt?.toISOString() ?? null,
     leases: rows.map((row) => leaseView(row, job, now, gpuOf)),
@@ -83,13 +100,7 @@ function summary(job: JobRow, rows: readonly LeaseOfJob[], moment: Parameters<ty
     state: job.state,
     image: job.image,
     command: job.command,
-    requirements: {
-      gpus: job.gpus,
-      gpu_models: job.gpuModels,
-      min_vram_mib: job.minVramMib,
-      cpus: job.cpuMilli / 1_000,
-      memory_mib: job.memoryMib,
-    },
+    requirements: viewRequirements(job),
     time_limit_seconds: job.timeLimitSeconds,
     created_at: job.createdAt.toISOString(),
     started_at: job.startedAt?.toISOString() ?? null,
@@ -100,6 +111,25 @@ function summary(job: JobRow, rows: readonly LeaseOfJob[], moment: Parameters<ty
     attempts: job.attempts,
     cost_micros: cost.accrued_micros,
     cost,
+  };
+}
+
+function viewRequirements(job: JobRow): Requirements {
+  return {
+    gpus: job.gpus,
+    gpu_models: job.gpuModels,
+    gpu_milli: job.gpuMilli,
+    min_vram_mib: job.minVramMib,
+    max_vram_mib: job.maxVramMib,
+    min_compute_capability: job.minComputeCapability,
+    min_driver: job.minDriver,
+    min_cuda: job.minCuda,
+    cpus: job.cpuMilli / 1_000,
+    memory_mib: job.memoryMib,
+    disk_mib: job.diskMib,
+    regions: job.regions,
+    min_reliability: job.minReliabilityMilli / 1_000,
+    min_tier: job.minTier,
   };
 }
 

@@ -32,7 +32,7 @@ export async function cancelJob(
       }
       return 'cancelled';
     }
-    if (await desireStop(tx, lease.id)) {
+    if (await desireStop(tx, lease.id, 'cancelled')) {
       await requestCancel(tx, job.id);
       await finishJob(tx, job.id, lease.id);
       await appendJobEvent(tx, {

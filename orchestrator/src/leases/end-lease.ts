@@ -8,7 +8,6 @@ import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, requeueJob } from '../jobs/job.store.ts';
 import { billedMs } from '../metering/usage.ts';
 import { costMicros, splitCost } from '../pricing/price.ts';
-import { freeGpus } from './gpu.store.ts';
 import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow } from './lease.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
 
@@ -29,7 +28,7 @@ const longestBackoffSeconds = 300;
 const requeueReasons = endReasonCodes.filter((reason) => endReasonRow(reason).requeue);
 
 /**
- * The one road out of a try. Freezes its bill, frees its GPUs unless the machine has still to clean up, and
+ * The one road out of a try. Freezes its bill, which frees its GPUs unless the machine has still to clean up, and
  * gives the job its fate by the end-reason table: final, or back in the queue. All in the caller's
  * transaction. Null when the lease had ended already; nothing has changed.
  */
@@ -49,7 +48,6 @@ export async function endLease(tx: Tx, settings: LeaseSettings, end: EndLease): 
     releaseSeconds: settings.leaseTtlSeconds,
   });
   if (!closed) return null;
-  if (end.to !== 'releasing') await freeGpus(tx, lease.id);
   await notify(tx, 'cf_queue');
   await decideJob(tx, settings, end);
   return closed;

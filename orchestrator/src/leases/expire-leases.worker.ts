@@ -5,7 +5,6 @@ import { endJob } from '../jobs/end-job.ts';
 import { lockJob } from '../jobs/job.store.ts';
 import { markSilentProvidersOffline } from '../providers/provider.store.ts';
 import { endLease } from './end-lease.ts';
-import { freeGpus } from './gpu.store.ts';
 import { desireStop, lockLease, releaseLease } from './lease.store.ts';
 import {
   findDueLeases,
@@ -68,13 +67,11 @@ export async function expireLease(deps: LeaseDeps, jobId: JobId, leaseId: LeaseI
         await endLease(tx, deps.settings, { job, lease, to: 'expired', reason: 'offer-expired' });
         break;
       case 'active':
+      case 'silent':
         await endLease(tx, deps.settings, { job, lease, to: 'lost', reason: 'provider-lost' });
         break;
       case 'releasing':
-        if (await releaseLease(tx, lease.id, 'lost')) {
-          await freeGpus(tx, lease.id);
-          await notify(tx, 'cf_queue');
-        }
+        if (await releaseLease(tx, lease.id, 'lost')) await notify(tx, 'cf_queue');
         break;
       case 'released':
       case 'rejected':
@@ -99,7 +96,7 @@ async function expireWaitingJobs(deps: LeaseDeps): Promise<void> {
 async function stopOvertime(deps: LeaseDeps): Promise<void> {
   for (const { id, providerId } of await findOvertimeLeases(deps.db, overtimeSeconds, batch)) {
     await deps.db.transaction(async (tx) => {
-      if (await desireStop(tx, id)) await notify(tx, 'cf_provider', providerId);
+      if (await desireStop(tx, id, 'time-limit')) await notify(tx, 'cf_provider', providerId);
     });
   }
 }

@@ -6,8 +6,7 @@ import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { assignJob, lockJob } from '../jobs/job.store.ts';
 import type { Placement } from '../matching/match.ts';
 import { ratePerHourMicros, unitPriceMicros } from '../pricing/price.ts';
-import { lockOnlineProvider } from '../providers/provider.store.ts';
-import { reserveGpus } from './gpu.store.ts';
+import { arePresent, lockOnlineProvider } from '../providers/provider.store.ts';
 import { insertOffer, sumOpenLeases } from './lease.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
 
@@ -33,6 +32,10 @@ export async function grantLease(
       const used = await sumOpenLeases(tx, machine.id);
       if (used.cpuMilli + job.cpuMilli > machine.cpuMilli) throw new StalePlacement();
       if (used.memoryMib + job.memoryMib > machine.memoryMib) throw new StalePlacement();
+      if (used.diskMib + job.diskMib > machine.diskFreeMib) throw new StalePlacement();
+      const mostTaken = 1_000 - job.gpuMilli;
+      if (placement.gpuIds.some((id) => (used.gpuMilli.get(id) ?? 0) > mostTaken)) throw new StalePlacement();
+      if (!(await arePresent(tx, machine.id, placement.gpuIds))) throw new StalePlacement();
 
       const leaseId = newId('lease');
       const assigned = await assignJob(tx, job.id, leaseId);
@@ -46,12 +49,15 @@ export async function grantLease(
           attempt: assigned.attempt,
           pricePerHourMicros: ratePerHourMicros(job, machine),
           gpuIds: placement.gpuIds,
+          gpuMilli: job.gpuMilli,
           cpuMilli: job.cpuMilli,
           memoryMib: job.memoryMib,
+          diskMib: job.diskMib,
+          spot: job.class === 'spot',
+          resumedFrom: job.checkpointId,
         },
         settings.offerSeconds,
       );
-      if (!(await reserveGpus(tx, lease))) throw new StalePlacement();
       await appendJobEvent(tx, {
         jobId: job.id,
         type: 'matched',

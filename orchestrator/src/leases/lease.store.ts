@@ -1,8 +1,13 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { leases } from '@computefabric/db/schema/leases';
 import type { EndReason } from '@computefabric/protocol/end-reason';
-import type { JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
-import { leaseMachine, type LeaseState, openLeaseStates } from '@computefabric/protocol/lease-state';
+import type { GpuId, JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
+import {
+  holdingLeaseStates,
+  leaseMachine,
+  type LeaseState,
+  type StopReason,
+} from '@computefabric/protocol/lease-state';
 import { invariant } from '@computefabric/runtime/invariant';
 import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
 
@@ -78,7 +83,7 @@ export async function markExited(
 }
 
 export interface LeaseEnd {
-  to: Exclude<LeaseState, 'offered' | 'active' | 'released'>;
+  to: Exclude<LeaseState, 'offered' | 'active' | 'silent' | 'released'>;
   reason: EndReason;
   detail: string | null;
   exitCode: number | null;
@@ -105,7 +110,9 @@ export async function closeLease(tx: Tx, leaseId: LeaseId, end: LeaseEnd): Promi
       earnedMicros: end.earnedMicros,
       expiresAt: fromNow(end.releaseSeconds),
     })
-    .where(and(eq(leases.id, leaseId), inArray(leases.state, ['offered', 'active']), comingTo(end.to)))
+    .where(
+      and(eq(leases.id, leaseId), inArray(leases.state, ['offered', 'active', 'silent']), comingTo(end.to)),
+    )
     .returning();
   return row ?? null;
 }
@@ -120,11 +127,14 @@ export async function releaseLease(tx: Tx, leaseId: LeaseId, to: 'released' | 'l
   return rows.length === 1;
 }
 
-/** Wants the lease stopped; the machine hears of it with its next heartbeat. False when it is not active. */
-export async function desireStop(tx: Tx, leaseId: LeaseId): Promise<boolean> {
+/**
+ * Wants the lease stopped, for this reason; the machine hears of it with its next heartbeat. The first wish
+ * stays. False when it is not active or is to stop already.
+ */
+export async function desireStop(tx: Tx, leaseId: LeaseId, reason: StopReason): Promise<boolean> {
   const rows = await tx
     .update(leases)
-    .set({ desired: 'stop', desiredSeenAt: null })
+    .set({ desired: 'stop', stopReason: reason, desiredSeenAt: null })
     .where(and(eq(leases.id, leaseId), eq(leases.state, 'active'), eq(leases.desired, 'run')))
     .returning({ id: leases.id });
   return rows.length === 1;
@@ -135,7 +145,18 @@ export async function insertOffer(
   tx: Tx,
   offer: Pick<
     typeof leases.$inferInsert,
-    'id' | 'jobId' | 'providerId' | 'attempt' | 'pricePerHourMicros' | 'gpuIds' | 'cpuMilli' | 'memoryMib'
+    | 'id'
+    | 'jobId'
+    | 'providerId'
+    | 'attempt'
+    | 'pricePerHourMicros'
+    | 'gpuIds'
+    | 'gpuMilli'
+    | 'cpuMilli'
+    | 'memoryMib'
+    | 'diskMib'
+    | 'spot'
+    | 'resumedFrom'
   >,
   offerSeconds: number,
 ): Promise<LeaseRow> {
@@ -147,20 +168,31 @@ export async function insertOffer(
   return row;
 }
 
-/** What of a machine's cores and memory is given out. Exact only while the machine's row is locked. */
+/** What the open leases of a machine take of it. Exact only while the machine's row is locked. */
 export async function sumOpenLeases(
   tx: Tx,
   providerId: ProviderId,
-): Promise<{ cpuMilli: number; memoryMib: number }> {
-  const [used] = await tx
+): Promise<{ cpuMilli: number; memoryMib: number; diskMib: number; gpuMilli: Map<GpuId, number> }> {
+  const rows = await tx
     .select({
-      cpuMilli: sql<number>`coalesce(sum(${leases.cpuMilli}), 0)::int`,
-      memoryMib: sql<number>`coalesce(sum(${leases.memoryMib}), 0)::int`,
+      cpuMilli: leases.cpuMilli,
+      memoryMib: leases.memoryMib,
+      diskMib: leases.diskMib,
+      gpuIds: leases.gpuIds,
+      gpuMilli: leases.gpuMilli,
     })
     .from(leases)
-    .where(and(eq(leases.providerId, providerId), inArray(leases.state, openLeaseStates)));
-  invariant(used, 'a sum has a row');
-  return used;
+    .where(and(eq(leases.providerId, providerId), inArray(leases.state, holdingLeaseStates)));
+  const gpuMilli = new Map<GpuId, number>();
+  for (const row of rows) {
+    for (const id of row.gpuIds) gpuMilli.set(id, (gpuMilli.get(id) ?? 0) + row.gpuMilli);
+  }
+  return {
+    cpuMilli: rows.reduce((sum, row) => sum + row.cpuMilli, 0),
+    memoryMib: rows.reduce((sum, row) => sum + row.memoryMib, 0),
+    diskMib: rows.reduce((sum, row) => sum + row.diskMib, 0),
+    gpuMilli,
+  };
 }
 
 /** Tries of a job that ended for one of these reasons. */

@@ -1,10 +1,9 @@
 import { createDb } from '@computefabric/db/client';
-import { gpus } from '@computefabric/db/schema/gpus';
 import { jobEvents } from '@computefabric/db/schema/job-events';
 import { leases } from '@computefabric/db/schema/leases';
 import { createTestDatabase } from '@computefabric/db/testing';
 import type { JobId, ProviderId, UserId } from '@computefabric/protocol/ids';
-import { and, asc, eq, isNotNull } from 'drizzle-orm';
+import { asc, eq } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadMachines, loadQueue } from '../matching/market.store.ts';
 import { match } from '../matching/match.ts';
@@ -74,12 +73,8 @@ async function eventTypes(jobId: JobId): Promise<string[]> {
 }
 
 async function reservedGpus(): Promise<number> {
-  return (
-    await connection.db
-      .select()
-      .from(gpus)
-      .where(and(eq(gpus.providerId, machine), isNotNull(gpus.leaseId)))
-  ).length;
+  const [view] = await loadMachines(connection.db, [machine]);
+  return view?.gpus.filter((gpu) => gpu.freeMilli < 1_000).length ?? 0;
 }
 
 async function expire(leaseId: Awaited<ReturnType<typeof market.claimOf>>['leaseId'], seconds = 31) {

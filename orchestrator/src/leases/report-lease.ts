@@ -8,7 +8,6 @@ import { finishJob, startJob } from '../jobs/job.store.ts';
 import { stale, withClaimedLease } from './claimed-lease.ts';
 import { endLease } from './end-lease.ts';
 import { judgeEnd } from './judge-end.ts';
-import { freeGpus } from './gpu.store.ts';
 import { activateLease, type LeaseClaim, markExited, markStarted, releaseLease } from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
 
@@ -120,7 +119,6 @@ export async function releaseClaimedLease(deps: LeaseDeps, claim: LeaseClaim): P
   await withClaimedLease(deps, 'released', claim, async (tx, _job, lease) => {
     if (lease.state === 'released') return;
     if (!(await releaseLease(tx, lease.id, 'released'))) throw stale();
-    await freeGpus(tx, lease.id);
     await notify(tx, 'cf_queue');
   });
 }

@@ -1,6 +1,6 @@
 import { formatUsd } from '@computefabric/protocol/money';
 import { unitPriceMicros } from '../pricing/price.ts';
-import { fittingGpus, isModel, type JobNeeds, type MachineView } from './machine-view.ts';
+import { fittingGpus, freeFittingGpus, isModel, type JobNeeds, type MachineView } from './machine-view.ts';
 
 /** A rule that a machine must satisfy, with the words for those that fail it. */
 export interface Filter {
@@ -62,7 +62,7 @@ export const filters: readonly Filter[] = [
       fittingGpus(machine, needs).length >= needs.gpus &&
       machine.cpuMilli >= needs.cpuMilli &&
       machine.memoryMib >= needs.memoryMib &&
-      (fittingGpus(machine, needs).filter((gpu) => gpu.free).length < needs.gpus ||
+      (freeFittingGpus(machine, needs).length < needs.gpus ||
         machine.cpuMilliFree < needs.cpuMilli ||
         machine.memoryMibFree < needs.memoryMib),
     sentence: () => 'busy with other jobs',

@@ -2,12 +2,12 @@ import type { GpuId, ProviderId } from '@computefabric/protocol/ids';
 import { invariant } from '@computefabric/runtime/invariant';
 import { fittingGpus, type GpuView, type JobNeeds, type MachineView } from './machine-view.ts';
 import { Cluster, type NodeIndex } from './placement/cluster.ts';
-import { type TaskShape, wholeGpuMilli } from './placement/task-shape.ts';
+import type { TaskShape } from './placement/task-shape.ts';
 
 /** A machine of a fleet: its view, which changes as jobs are placed, and its node in the cluster. */
 export interface FleetMachine extends MachineView {
   readonly node: NodeIndex;
-  gpus: (GpuView & { free: boolean })[];
+  gpus: GpuView[];
 }
 
 /**
@@ -25,8 +25,8 @@ export class Fleet {
       const node = this.cluster.add({
         cpuMilli: machine.cpuMilliFree,
         memoryMib: machine.memoryMibFree,
-        shares: false,
-        gpus: machine.gpus.map((gpu) => ({ kind: kindOf(gpu), freeMilli: gpu.free ? wholeGpuMilli : 0 })),
+        shares: machine.sharesGpus,
+        gpus: machine.gpus.map((gpu) => ({ kind: kindOf(gpu), freeMilli: gpu.freeMilli })),
       });
       const copy = { ...machine, node, gpus: machine.gpus.map((gpu) => ({ ...gpu })) };
       this.#byNode.set(node, copy);
@@ -42,7 +42,7 @@ export class Fleet {
       cpuMilli: needs.cpuMilli,
       memoryMib: needs.memoryMib,
       gpuCount: needs.gpus,
-      gpuMilli: wholeGpuMilli,
+      gpuMilli: needs.gpuMilli,
       kinds: needs.gpus === 0 || takesAny ? [] : [...accepted],
     };
   }
@@ -55,7 +55,7 @@ export class Fleet {
     machine.cpuMilliFree -= needs.cpuMilli;
     machine.memoryMibFree -= needs.memoryMib;
     const chosen = gpus.map((index) => machine.gpus[index]).filter((gpu) => gpu !== undefined);
-    for (const gpu of chosen) gpu.free = false;
+    for (const gpu of chosen) gpu.freeMilli -= needs.gpuMilli;
     return { id: machine.id, gpuIds: chosen.map((gpu) => gpu.id) };
   }
 }

@@ -1,5 +1,7 @@
 import type { GpuId, ProviderId, UserId } from '@computefabric/protocol/ids';
-import type { ProviderState } from '@computefabric/protocol/provider-state';
+import type { JobClass } from '@computefabric/protocol/job-class';
+import type { Availability, ProviderState } from '@computefabric/protocol/provider-state';
+import type { TrustTier } from '@computefabric/protocol/trust-tier';
 
 /** A machine as the matcher sees it: what it has, what is free of it, what it costs. */
 export interface MachineView {
@@ -14,6 +16,20 @@ export interface MachineView {
   pricePerGpuHourMicros: bigint;
   pricePerCpuHourMicros: bigint;
   gpus: readonly GpuView[];
+  /** Percent of the prices that a spot job pays. */
+  spotPercent: number;
+  sharesGpus: boolean;
+  /** Empty when nobody named it. */
+  region: string;
+  cudaVersion: string | null;
+  diskMibFree: number;
+  tier: TrustTier;
+  /** Thousandths of its tries that it brought to their end. */
+  reliabilityMilli: number;
+  cachedImages: readonly string[];
+  availability: Availability;
+  /** Milliseconds until it is expected to be taken away by its owner; null when no absence is planned. */
+  awayInMs: number | null;
 }
 
 export interface GpuView {
@@ -21,16 +37,31 @@ export interface GpuView {
   name: string;
   memoryMib: number;
   simulated: boolean;
-  free: boolean;
+  driverVersion: string | null;
+  computeCapability: string | null;
+  /** What is not taken of it, thousandths. */
+  freeMilli: number;
 }
 
 /** What a job asks of a machine. */
 export interface JobNeeds {
   gpus: number;
   gpuModels: readonly string[];
+  /** Share of the GPU, thousandths; below 1000 only with one GPU. */
+  gpuMilli: number;
   minVramMib: number;
+  maxVramMib: number | null;
+  minComputeCapability: string | null;
+  minDriver: string | null;
+  minCuda: string | null;
   cpuMilli: number;
   memoryMib: number;
+  diskMib: number;
+  /** Any of these; empty is any. */
+  regions: readonly string[];
+  minReliabilityMilli: number;
+  minTier: TrustTier;
+  class: JobClass;
   /** Per GPU-hour, or per core-hour when `gpus` is 0. */
   maxPricePerHourMicros: bigint;
 }
@@ -72,6 +103,11 @@ function words(name: string): string[] {
     .filter((word) => word !== '');
 }
 
+/** The fitting GPUs that have the asked share free. */
+export function freeFittingGpus(machine: MachineView, needs: JobNeeds): GpuView[] {
+  return fittingGpus(machine, needs).filter((gpu) => gpu.freeMilli >= needs.gpuMilli);
+}
+
 /** The GPUs of a machine that satisfy a job's model and memory, busy or not. */
 export function fittingGpus(machine: MachineView, needs: JobNeeds): GpuView[] {
   return machine.gpus.filter(
@@ -79,4 +115,26 @@ export function fittingGpus(machine: MachineView, needs: JobNeeds): GpuView[] {
       gpu.memoryMib >= needs.minVramMib &&
       (needs.gpuModels.length === 0 || needs.gpuModels.some((model) => isModel(gpu.name, model))),
   );
+}
+
+/** What a job asks that asks for nothing in particular, beside the given. */
+export function needsWith(given: Partial<JobNeeds> & Pick<JobNeeds, 'maxPricePerHourMicros'>): JobNeeds {
+  return {
+    gpus: 0,
+    gpuModels: [],
+    gpuMilli: 1_000,
+    minVramMib: 0,
+    maxVramMib: null,
+    minComputeCapability: null,
+    minDriver: null,
+    minCuda: null,
+    cpuMilli: 1_000,
+    memoryMib: 1_024,
+    diskMib: 0,
+    regions: [],
+    minReliabilityMilli: 0,
+    minTier: 'community',
+    class: 'on-demand',
+    ...given,
+  };
 }

@@ -3,17 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { explain } from './explain.ts';
 import { askedGigabytes, failedFilters, offeredGigabytes } from './filters.ts';
-import { isModel, type JobNeeds, type MachineView } from './machine-view.ts';
+import { isModel, type JobNeeds, type MachineView, needsWith } from './machine-view.ts';
 import { Matcher, match, rank } from './match.ts';
 
-const anyNeeds: JobNeeds = {
-  gpus: 1,
-  gpuModels: [],
-  minVramMib: 0,
-  cpuMilli: 1_000,
-  memoryMib: 1_024,
-  maxPricePerHourMicros: 1_000_000n,
-};
+const anyNeeds: JobNeeds = needsWith({ gpus: 1, maxPricePerHourMicros: 1_000_000n });
 
 function machine(name: string, cards: [string, number][], overrides: Partial<MachineView> = {}): MachineView {
   return {
@@ -32,8 +25,20 @@ function machine(name: string, cards: [string, number][], overrides: Partial<Mac
       name: card,
       memoryMib,
       simulated: true,
-      free: true,
+      driverVersion: null,
+      computeCapability: null,
+      freeMilli: 1_000,
     })),
+    spotPercent: 100,
+    sharesGpus: false,
+    region: '',
+    cudaVersion: null,
+    diskMibFree: 100_000,
+    tier: 'community',
+    reliabilityMilli: 1_000,
+    cachedImages: [],
+    availability: 'open',
+    awayInMs: null,
     ...overrides,
   };
 }
@@ -70,7 +75,7 @@ describe('placing jobs', () => {
     const started = machine('b-started', [rtx4090, rtx4090, rtx4090, rtx4090], {
       gpus: machine('b-started', [rtx4090, rtx4090, rtx4090, rtx4090]).gpus.map((gpu, index) => ({
         ...gpu,
-        free: index > 0,
+        freeMilli: index > 0 ? 1_000 : 0,
       })),
     });
     const whole = machine('a-whole', [rtx4090, rtx4090, rtx4090, rtx4090]);

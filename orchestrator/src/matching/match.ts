@@ -2,7 +2,7 @@ import type { GpuId, JobId, ProviderId } from '@computefabric/protocol/ids';
 import { ratePerHourMicros } from '../pricing/price.ts';
 import { failedFilters } from './filters.ts';
 import { Fleet, type FleetMachine, kindOf } from './fleet.ts';
-import { fittingGpus, type JobNeeds, type MachineView } from './machine-view.ts';
+import { freeFittingGpus, type JobNeeds, type MachineView } from './machine-view.ts';
 import { Demand } from './placement/demand.ts';
 import { Placer } from './placement/placer.ts';
 
@@ -96,7 +96,7 @@ function bestOffers(
 function thriftiestKinds(needs: JobNeeds, machines: readonly FleetMachine[]): string[] | null {
   if (needs.gpus === 0) return [];
   const enough = machines.flatMap((machine) => {
-    const free = fittingGpus(machine, needs).filter((gpu) => gpu.free);
+    const free = freeFittingGpus(machine, needs);
     return free.filter((gpu) => free.filter((other) => kindOf(other) === kindOf(gpu)).length >= needs.gpus);
   });
   const least = Math.min(...enough.map((gpu) => gpu.memoryMib));
@@ -118,7 +118,7 @@ export function rank<M extends MachineView>(
 }
 
 function sortKey(machine: MachineView, needs: JobNeeds, avoid: ProviderId | null): (bigint | string)[] {
-  const fitting = fittingGpus(machine, needs).filter((gpu) => gpu.free);
+  const fitting = freeFittingGpus(machine, needs);
   const smallest = fitting.reduce((least, gpu) => Math.min(least, gpu.memoryMib), Number.MAX_SAFE_INTEGER);
   return [
     machine.id === avoid ? 1n : 0n,

@@ -11,7 +11,7 @@ export function viewOffer(machine: MachineView): Offer {
     gpu: models.length === 0 ? null : models.join(', '),
     vram_mib: machine.gpus.length === 0 ? null : Math.min(...machine.gpus.map((gpu) => gpu.memoryMib)),
     gpus_total: machine.gpus.length,
-    gpus_free: machine.gpus.filter((gpu) => gpu.free).length,
+    gpus_free: machine.gpus.filter((gpu) => gpu.freeMilli === 1_000).length,
     simulated: machine.gpus.some((gpu) => gpu.simulated),
     cpus_total: machine.cpuMilli / 1_000,
     cpus_free: Math.max(machine.cpuMilliFree, 0) / 1_000,

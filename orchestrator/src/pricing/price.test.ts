@@ -2,11 +2,22 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { costMicros, holdMicros, ratePerHourMicros, splitCost, wholeRateMicros } from './price.ts';
 
-const prices = { pricePerGpuHourMicros: 350_000n, pricePerCpuHourMicros: 20_000n };
+const prices = { pricePerGpuHourMicros: 350_000n, pricePerCpuHourMicros: 20_000n, spotPercent: 60 };
+const whole = { gpuMilli: 1_000, class: 'on-demand' } as const;
 
 test('a GPU job pays per GPU and a CPU job pays per core', () => {
-  expect(ratePerHourMicros({ gpus: 2, cpuMilli: 8_000 }, prices)).toBe(700_000n);
-  expect(ratePerHourMicros({ gpus: 0, cpuMilli: 1_500 }, prices)).toBe(30_000n);
+  expect(ratePerHourMicros({ ...whole, gpus: 2, cpuMilli: 8_000 }, prices)).toBe(700_000n);
+  expect(ratePerHourMicros({ ...whole, gpus: 0, cpuMilli: 1_500 }, prices)).toBe(30_000n);
+});
+
+test('a share of a GPU pays that share', () => {
+  expect(ratePerHourMicros({ ...whole, gpus: 1, gpuMilli: 250, cpuMilli: 1_000 }, prices)).toBe(87_500n);
+});
+
+test('a spot job pays what its owner left of the price, a fraction of a micro more at most', () => {
+  expect(ratePerHourMicros({ ...whole, class: 'spot', gpus: 1, cpuMilli: 1_000 }, prices)).toBe(210_000n);
+  const odd = { ...prices, pricePerGpuHourMicros: 1n };
+  expect(ratePerHourMicros({ ...whole, class: 'spot', gpus: 1, cpuMilli: 1_000 }, odd)).toBe(1n);
 });
 
 test('an hour costs exactly the hourly rate', () => {
@@ -24,9 +35,13 @@ test('no bill within the time limit and the price limit exceeds the hold', () =>
       fc.double({ min: 0, max: 1, noNaN: true }),
       fc.double({ min: 0, max: 1, noNaN: true }),
       (gpus, cpuMilli, limit, seconds, partOfPrice, partOfTime) => {
-        const needs = { gpus, cpuMilli };
+        const needs = { ...whole, gpus, cpuMilli };
         const unit = (limit * BigInt(Math.floor(partOfPrice * 1_000_000))) / 1_000_000n;
-        const rate = ratePerHourMicros(needs, { pricePerGpuHourMicros: unit, pricePerCpuHourMicros: unit });
+        const rate = ratePerHourMicros(needs, {
+          pricePerGpuHourMicros: unit,
+          pricePerCpuHourMicros: unit,
+          spotPercent: 100,
+        });
         const billedMs = Math.floor(partOfTime * seconds * 1_000);
         expect(costMicros(billedMs, rate)).toBeLessThanOrEqual(
           holdMicros(wholeRateMicros(needs, limit), seconds),

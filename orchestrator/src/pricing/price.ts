@@ -1,13 +1,20 @@
+import type { JobClass } from '@computefabric/protocol/job-class';
+
 /** What decides the price of a job on a machine. */
 export interface PricedNeeds {
   gpus: number;
+  /** Share of the GPU, thousandths. */
+  gpuMilli: number;
   cpuMilli: number;
+  class: JobClass;
 }
 
 /** A machine's prices, micros per hour. */
 export interface Prices {
   pricePerGpuHourMicros: bigint;
   pricePerCpuHourMicros: bigint;
+  /** Percent of these that a spot job pays. */
+  spotPercent: number;
 }
 
 const MS_PER_HOUR = 3_600_000n;
@@ -17,7 +24,7 @@ const MS_PER_HOUR = 3_600_000n;
  * includes the cores and memory beside it.
  */
 export function pricedMilliUnits(needs: PricedNeeds): bigint {
-  return needs.gpus > 0 ? BigInt(needs.gpus) * 1_000n : BigInt(needs.cpuMilli);
+  return needs.gpus > 0 ? BigInt(needs.gpus * needs.gpuMilli) : BigInt(needs.cpuMilli);
 }
 
 /** A unit price (per GPU-hour or core-hour) for the whole job, micros per hour; fractions of a micro round up. */
@@ -25,9 +32,10 @@ export function wholeRateMicros(needs: PricedNeeds, unitPriceMicros: bigint): bi
   return divideUp(pricedMilliUnits(needs) * unitPriceMicros, 1_000n);
 }
 
-/** The unit price that a machine asks of such a job, micros per hour. */
+/** The unit price that a machine asks of such a job, micros per hour; fractions of a micro round up. */
 export function unitPriceMicros(needs: PricedNeeds, prices: Prices): bigint {
-  return needs.gpus > 0 ? prices.pricePerGpuHourMicros : prices.pricePerCpuHourMicros;
+  const full = needs.gpus > 0 ? prices.pricePerGpuHourMicros : prices.pricePerCpuHourMicros;
+  return needs.class === 'spot' ? divideUp(full * BigInt(prices.spotPercent), 100n) : full;
 }
 
 /** Price of the whole job on a machine, micros per hour. */

@@ -24,7 +24,11 @@ test('no bill of a job can exceed its hold, on any machine within its price limi
       const job = jobSpec.parse({ image: 'x', requirements: { gpus, cpus }, time_limit_seconds: seconds });
       const { needs, holdMicros } = quoteTerms(job, limit);
       const unit = BigInt(Math.floor(Number(limit) * price));
-      const rate = ratePerHourMicros(needs, { pricePerGpuHourMicros: unit, pricePerCpuHourMicros: unit });
+      const rate = ratePerHourMicros(needs, {
+        pricePerGpuHourMicros: unit,
+        pricePerCpuHourMicros: unit,
+        spotPercent: 100,
+      });
       expect(costMicros(seconds * 1_000, rate) <= holdMicros).toBe(true);
     }),
   );

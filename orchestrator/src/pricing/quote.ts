@@ -22,15 +22,27 @@ export function quoteTerms(spec: JobSpec, defaultMaxPricePerHourMicros: bigint):
   const needs: JobNeeds = {
     gpus: spec.requirements.gpus,
     gpuModels: spec.requirements.gpu_models,
+    gpuMilli: spec.requirements.gpu_milli,
     minVramMib: spec.requirements.min_vram_mib,
+    maxVramMib: spec.requirements.max_vram_mib,
+    minComputeCapability: spec.requirements.min_compute_capability,
+    minDriver: spec.requirements.min_driver,
+    minCuda: spec.requirements.min_cuda,
     cpuMilli: Math.ceil(spec.requirements.cpus * 1_000),
     memoryMib: spec.requirements.memory_mib,
+    diskMib: spec.requirements.disk_mib,
+    regions: spec.requirements.regions,
+    minReliabilityMilli: Math.round(spec.requirements.min_reliability * 1_000),
+    minTier: spec.requirements.min_tier,
+    class: spec.class,
     maxPricePerHourMicros:
       spec.max_price_per_hour_micros === null
         ? defaultMaxPricePerHourMicros
         : BigInt(spec.max_price_per_hour_micros),
   };
-  const hold = holdMicros(wholeRateMicros(needs, needs.maxPricePerHourMicros), spec.time_limit_seconds);
+  // Every further try of a failing program is billed too.
+  const billedSeconds = spec.time_limit_seconds * (1 + spec.retries.max);
+  const hold = holdMicros(wholeRateMicros(needs, needs.maxPricePerHourMicros), billedSeconds);
   if (hold > mostMicros) {
     const message = 'must be lower: for this time limit it comes to more money than an account can hold';
     throw new AppError('request/invalid', {

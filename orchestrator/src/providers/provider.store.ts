@@ -1,7 +1,7 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { gpus } from '@computefabric/db/schema/gpus';
 import { providers } from '@computefabric/db/schema/providers';
-import { newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
+import { type GpuId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
 import { providerMachine } from '@computefabric/protocol/provider-state';
 import { and, eq, inArray, notInArray, sql } from 'drizzle-orm';
@@ -40,6 +40,16 @@ export async function lockOnlineProvider(tx: Tx, providerId: ProviderId): Promis
   return row ?? null;
 }
 
+/** Whether the machine has all of these cards now. */
+export async function arePresent(tx: Tx, providerId: ProviderId, ids: readonly GpuId[]): Promise<boolean> {
+  if (ids.length === 0) return true;
+  const rows = await tx
+    .select({ id: gpus.id })
+    .from(gpus)
+    .where(and(inArray(gpus.id, [...ids]), eq(gpus.providerId, providerId), eq(gpus.present, true)));
+  return rows.length === ids.length;
+}
+
 /**
  * Opens the machine's next session with what it has now; null when it is suspended. Calls of the session
  * before are stale from here on.
@@ -66,6 +76,11 @@ export async function openSession(
       dockerVersion: inventory.docker_version,
       pricePerGpuHourMicros: BigInt(inventory.price_per_gpu_hour_micros),
       pricePerCpuHourMicros: BigInt(inventory.price_per_cpu_hour_micros),
+      spotPercent: inventory.spot_percent,
+      sharesGpus: inventory.shares_gpus,
+      region: inventory.region,
+      cudaVersion: inventory.cuda_version,
+      cachedImages: inventory.cached_images,
       lastSeenAt: sql`now()`,
     })
     .where(

@@ -6,7 +6,6 @@ import type { z } from 'zod';
 import { notify } from '../background/signals.ts';
 import { lockJob } from '../jobs/job.store.ts';
 import { endLease } from '../leases/end-lease.ts';
-import { freeGpus } from '../leases/gpu.store.ts';
 import { findLeasesOf, renewLease } from '../leases/heartbeat.store.ts';
 import { lockLease, releaseLease } from '../leases/lease.store.ts';
 import type { LeaseDeps } from '../leases/lease-deps.ts';
@@ -70,6 +69,5 @@ async function dropForgottenLeases(
 /** The try was accounted for and its container is gone with the machine's memory of it. */
 async function releaseForgotten(tx: Tx, leaseId: LeaseId): Promise<void> {
   if (!(await releaseLease(tx, leaseId, 'released'))) return;
-  await freeGpus(tx, leaseId);
   await notify(tx, 'cf_queue');
 }

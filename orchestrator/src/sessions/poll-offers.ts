@@ -1,6 +1,5 @@
 import type { Db } from '@computefabric/db/client';
 import type { ProviderId } from '@computefabric/protocol/ids';
-import { limits } from '@computefabric/protocol/limits';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { pause } from '@computefabric/runtime/wait';
 import type { Signals } from '../background/signals.ts';
@@ -55,8 +54,14 @@ async function openOffers(db: Db, providerId: ProviderId): Promise<TaskSpec[]> {
     cpus: job.cpuMilli / 1_000,
     memory_mib: job.memoryMib,
     gpu_uuids: gpuUuids,
+    gpu_milli: lease.gpuMilli,
+    disk_mib: lease.diskMib,
+    variables: {},
+    resumed: lease.resumedFrom !== null,
+    checkpoint: job.checkpoint,
+    stop_after_silence_seconds: job.stopAfterSeconds,
     time_limit_seconds: job.timeLimitSeconds,
-    stop_grace_seconds: limits.stopGraceSeconds,
+    stop_grace_seconds: job.stopGraceSeconds,
     price_per_hour_micros: lease.pricePerHourMicros.toString(),
     offer_seconds: secondsLeft,
   }));

@@ -28,6 +28,11 @@ export const testInventory: Inventory = {
   gpus: [],
   price_per_gpu_hour_micros: '360000',
   price_per_cpu_hour_micros: '36000',
+  spot_percent: 100,
+  shares_gpus: false,
+  region: '',
+  cuda_version: null,
+  cached_images: [],
 };
 
 export function testCards(count: number, memoryMib = 24_564): Inventory['gpus'] {

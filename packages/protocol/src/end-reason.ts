@@ -75,6 +75,19 @@ export const endReasons = {
     { requeue: true },
     'The owner took the machine back. This try is not billed.',
   ),
+  preempted: row('failed', 'platform', { requeue: true }, 'The spot job gave way to an on-demand job.'),
+  superseded: row(
+    'failed',
+    'provider',
+    { requeue: true },
+    'The machine came back after another one had taken the job; the other try was kept.',
+  ),
+  'dependency-failed': row(
+    'cancelled',
+    'renter',
+    {},
+    'A job that this one comes after did not end as it had to; this one never ran.',
+  ),
   'offer-rejected': row('failed', 'provider', { requeue: true }, 'The machine declined the job.'),
   'offer-expired': row(
     'failed',

@@ -16,6 +16,9 @@ export const idPrefixes = {
   payment: 'pay',
   account: 'acct',
   apiKey: 'key',
+  group: 'group',
+  schedule: 'sched',
+  checkpoint: 'ckpt',
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -33,6 +36,9 @@ export const artifactId = z.templateLiteral(['art_', suffix]);
 export const paymentId = z.templateLiteral(['pay_', suffix]);
 export const accountId = z.templateLiteral(['acct_', suffix]);
 export const apiKeyId = z.templateLiteral(['key_', suffix]);
+export const groupId = z.templateLiteral(['group_', suffix]);
+export const scheduleId = z.templateLiteral(['sched_', suffix]);
+export const checkpointId = z.templateLiteral(['ckpt_', suffix]);
 
 export type UserId = z.infer<typeof userId>;
 export type ProfileId = z.infer<typeof profileId>;
@@ -44,6 +50,9 @@ export type ArtifactId = z.infer<typeof artifactId>;
 export type PaymentId = z.infer<typeof paymentId>;
 export type AccountId = z.infer<typeof accountId>;
 export type ApiKeyId = z.infer<typeof apiKeyId>;
+export type GroupId = z.infer<typeof groupId>;
+export type ScheduleId = z.infer<typeof scheduleId>;
+export type CheckpointId = z.infer<typeof checkpointId>;
 
 /** A fresh id of the given kind; time-ordered to the millisecond. */
 export function newId<K extends IdKind>(kind: K): `${(typeof idPrefixes)[K]}_${string}` {

@@ -6,6 +6,7 @@ const finals = ['succeeded', 'failed', 'cancelled', 'expired'] as const; // whic
 /**
  * What the renter asked for, from submit to end. The words are the ones people see.
  *
+ * - `blocked`   waits for other jobs: what it comes `after`, or room in its array; not billed
  * - `queued`    waits for a machine; not billed
  * - `preparing` a machine has it: offered, accepted, pulling the image; not billed
  * - `running`   the program runs; billed
@@ -13,6 +14,7 @@ const finals = ['succeeded', 'failed', 'cancelled', 'expired'] as const; // whic
  * - finals      nothing moves any more
  */
 export const jobMachine = defineMachine({
+  blocked: { unblock: 'queued', end: finals },
   queued: { assign: 'preparing', end: finals },
   preparing: { start: 'running', stop: 'finishing', requeue: 'queued', end: finals },
   running: { finish: 'finishing', requeue: 'queued', end: finals },
@@ -23,7 +25,7 @@ export const jobMachine = defineMachine({
   expired: {},
 });
 
-export const jobStates = ['queued', 'preparing', 'running', 'finishing', ...finals] as const;
+export const jobStates = ['blocked', 'queued', 'preparing', 'running', 'finishing', ...finals] as const;
 export const jobState = z.enum(jobStates).meta({ id: 'JobState' });
 export type JobState = z.infer<typeof jobState>;
 export type FinalJobState = (typeof finals)[number];

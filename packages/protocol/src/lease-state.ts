@@ -6,6 +6,8 @@ import { defineMachine } from './machine.ts';
  *
  * - `offered`   the machine has been asked; the offer expires by itself
  * - `active`    accepted; kept alive by heartbeats, expires by itself
+ * - `silent`    accepted, then not heard of for longer than its job allows; it may come back and be kept, and
+ *   holds nothing of its machine meanwhile
  * - `releasing` the try is over and accounted for; the machine removes the container
  * - `released`  the machine said that everything is gone
  * - `rejected`, `withdrawn`, `expired`  never accepted: refused, taken back, unanswered
@@ -13,7 +15,8 @@ import { defineMachine } from './machine.ts';
  */
 export const leaseMachine = defineMachine({
   offered: { accept: 'active', reject: 'rejected', withdraw: 'withdrawn', expire: 'expired' },
-  active: { end: 'releasing', lose: 'lost' },
+  active: { end: 'releasing', lose: 'lost', silence: 'silent' },
+  silent: { return: 'active', lose: 'lost' },
   releasing: { release: 'released', lose: 'lost' },
   released: {},
   rejected: {},
@@ -25,6 +28,7 @@ export const leaseMachine = defineMachine({
 export const leaseStates = [
   'offered',
   'active',
+  'silent',
   'releasing',
   'released',
   'rejected',
@@ -35,6 +39,12 @@ export const leaseStates = [
 export const leaseState = z.enum(leaseStates).meta({ id: 'LeaseState' });
 export type LeaseState = z.infer<typeof leaseState>;
 export const openLeaseStates = leaseStates.filter((state) => !leaseMachine.isTerminal(state));
+/** States in which a try takes GPUs, cores and memory of its machine. */
+export const holdingLeaseStates = ['offered', 'active', 'releasing'] as const satisfies readonly LeaseState[];
+
+/** Why the orchestrator wants a running try to stop. It decides how the try's end is judged. */
+export const stopReasons = ['cancelled', 'time-limit', 'preempted', 'drained', 'superseded'] as const;
+export type StopReason = (typeof stopReasons)[number];
 
 /** What the orchestrator wants of a lease. Only the orchestrator writes it. */
 export const desiredStates = ['run', 'stop'] as const;

@@ -26,8 +26,13 @@ export const limits = {
   timeLimitSeconds: { min: 1, max: 604_800, default: 3_600 },
   /** How long a job may wait for a machine when it sets such a limit. */
   queueTimeoutSeconds: { min: 1, max: 2_592_000 },
-  /** Default seconds between SIGTERM and SIGKILL. */
-  stopGraceSeconds: 10,
+  /** Seconds between SIGTERM and SIGKILL. */
+  stopGraceSeconds: { default: 10, max: 600 },
+  /** Further tries of a program that failed; each is part of the hold. */
+  retries: 100,
+  /** The longest silence of a machine that a job may bear: a week. */
+  silenceSeconds: 604_800,
+  dependenciesPerJob: 64,
   /** A long poll's longest wait; below the usual 60 s idle timeout of proxies. */
   pollSeconds: 25,
   /** Counts and sizes are kept as 32-bit integers; what a stranger sends must fit. */

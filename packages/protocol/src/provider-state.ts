@@ -21,3 +21,11 @@ export const providerMachine = defineMachine({
 export const providerStates = ['pending', 'online', 'draining', 'offline', 'suspended'] as const;
 export const providerState = z.enum(providerStates).meta({ id: 'ProviderState' });
 export type ProviderState = z.infer<typeof providerState>;
+
+/**
+ * What its owner or the operator wants of a machine. `paused` takes nothing new and keeps what it has;
+ * `draining` also has a moment by which what it has must be gone.
+ */
+export const availabilities = ['open', 'paused', 'draining'] as const;
+export const availability = z.enum(availabilities).meta({ id: 'Availability' });
+export type Availability = z.infer<typeof availability>;

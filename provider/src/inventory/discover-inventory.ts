@@ -35,6 +35,11 @@ export async function discoverInventory(config: Offered, driver: ContainerDriver
     gpus: [...realGpus, ...simulated.map((gpu) => ({ ...gpu, index: gpu.index + realGpus.length }))],
     price_per_gpu_hour_micros: config.prices.perGpuHourMicros.toString(),
     price_per_cpu_hour_micros: config.prices.perCpuHourMicros.toString(),
+    spot_percent: 100,
+    shares_gpus: false,
+    region: '',
+    cuda_version: null,
+    cached_images: [],
   };
 }
 

@@ -14,6 +14,11 @@ export function testInventory(change: Partial<Inventory> = {}): Inventory {
     gpus: [],
     price_per_gpu_hour_micros: '350000',
     price_per_cpu_hour_micros: '20000',
+    spot_percent: 100,
+    shares_gpus: false,
+    region: '',
+    cuda_version: null,
+    cached_images: [],
     ...change,
   };
 }

@@ -14,6 +14,7 @@ export interface Topic {
 
 /** What a renter sees of each state. */
 const states: Record<JobState, readonly [meaning: string, billed: string]> = {
+  blocked: ['Waits for other jobs: what it comes after, or room in its array.', 'no'],
   queued: ['Waits for a machine. "cfab explain JOB" says why.', 'no'],
   preparing: ['A machine has it: pulls the image, starts the container.', 'no'],
   running: ['Its program runs.', 'yes, per second'],

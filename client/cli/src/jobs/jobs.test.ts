@@ -29,6 +29,9 @@ describe('exit codes', () => {
       'offer-rejected': 104,
       'offer-expired': 104,
       'platform-error': 104,
+      preempted: 104,
+      superseded: 104,
+      'dependency-failed': 103,
     });
   });
 

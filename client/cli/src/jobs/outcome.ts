@@ -17,6 +17,7 @@ export function exitCodeForJob(job: Ended, ofProgram = false): number {
 
 function outcome({ state, end_reason }: Ended): ExitName {
   switch (state) {
+    case 'blocked':
     case 'queued':
     case 'preparing':
     case 'running':

@@ -1,4 +1,4 @@
-import type { Requirements } from '@computefabric/protocol/user-api/job-spec';
+import type { Requirements } from '@computefabric/protocol/user-api/requirements';
 import { plainText } from '../terminal/plain-text.ts';
 import { formatAsked } from '../units/sizes.ts';
 

@@ -26,7 +26,7 @@ test('all flags together make the job that they say', async () => {
     queue: '6h',
     maxPrice: '0.50',
   };
-  expect(await specFromFlags(flags, [])).toEqual({
+  expect(await specFromFlags(flags, [])).toMatchObject({
     name: 'mnist',
     image: 'pytorch/pytorch:latest',
     command: 'python train.py --lr=0.1',

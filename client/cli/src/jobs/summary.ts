@@ -37,6 +37,8 @@ async function resultsText(client: Client, job: JobView): Promise<string | null>
 /** A state with its mark and colour; the word alone says it too. */
 export function stateWord(style: Style, state: JobView['state']): string {
   switch (state) {
+    case 'blocked':
+      return style.yellow('◌ blocked');
     case 'queued':
       return style.yellow('◌ queued');
     case 'preparing':

@@ -54,7 +54,8 @@ export function marketRoutes(deps: UserRouteDeps): BoundRoute[] {
         );
         const needsCard = query.gpu_model !== undefined || (query.min_vram_mib ?? 0) > 0;
         return (
-          cards.filter((gpu) => gpu.free).length >= (query.gpus ?? 0) && (cards.length > 0 || !needsCard)
+          cards.filter((gpu) => gpu.freeMilli === 1_000).length >= (query.gpus ?? 0) &&
+          (cards.length > 0 || !needsCard)
         );
       };
       return { items: (await loadMachines(db)).filter(suits).map(viewOffer) };

@@ -1,3 +1,5 @@
+import { requirements } from '@computefabric/protocol/user-api/requirements';
+import { disconnect, retries } from '@computefabric/protocol/user-api/run-terms';
 import { newId } from '@computefabric/protocol/ids';
 import type { Balance } from '@computefabric/protocol/user-api/account';
 import {
@@ -21,7 +23,7 @@ export function sampleJob(overrides: Partial<JobView> = {}): JobView {
     state: 'queued',
     image: 'pytorch/pytorch:latest',
     command: 'python train.py',
-    requirements: { gpus: 1, gpu_models: [], min_vram_mib: 0, cpus: 1, memory_mib: 1_024 },
+    requirements: requirements.parse({ gpus: 1 }),
     time_limit_seconds: 3_600,
     created_at: sampleTime,
     started_at: null,
@@ -44,6 +46,13 @@ export function sampleJob(overrides: Partial<JobView> = {}): JobView {
     },
     env: {},
     queue_timeout_seconds: null,
+    class: 'on-demand',
+    priority: 50,
+    retries: retries.parse({}),
+    user_failures: 0,
+    disconnect: disconnect.parse({}),
+    checkpoint: null,
+    stop_grace_seconds: 10,
     max_price_per_hour_micros: '2000000',
     cancel_requested_at: null,
     leases: [],

@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { displayName } from '../common.ts';
 import { limits } from '../limits.ts';
 import { positiveMicrosString } from '../money.ts';
+import { jobClass } from '../job-class.ts';
+import { requirements } from './requirements.ts';
+import { checkpoint, dependency, disconnect, retries } from './run-terms.ts';
 
 const image = z
   .string()
@@ -42,28 +45,6 @@ const env = z
     'must not set COMPUTEFABRIC_*, NVIDIA_* or LD_* variables: the machine sets those',
   );
 
-/** What a machine must have. */
-export const requirements = z
-  .strictObject({
-    gpus: z
-      .number()
-      .int()
-      .min(0)
-      .max(limits.gpusPerJob)
-      .default(0)
-      .describe('GPUs on one machine; 0 is a CPU job.'),
-    gpu_models: z
-      .array(z.string().trim().min(1).max(64))
-      .max(16)
-      .default([])
-      .describe('Any of these models, such as "RTX 4090"; empty is any. Case and spaces do not matter.'),
-    min_vram_mib: z.number().int().min(0).max(1_048_576).default(0).describe('Memory of each GPU, MiB.'),
-    cpus: z.number().min(0.1).max(limits.cpusPerJob).default(1).describe('CPU cores; fractions are fine.'),
-    memory_mib: z.number().int().min(16).max(4_194_304).default(1_024).describe('Main memory, MiB.'),
-  })
-  .meta({ id: 'Requirements' });
-export type Requirements = z.infer<typeof requirements>;
-
 /** A job as a renter writes it. Unknown fields are refused, so that a typing mistake is never ignored. */
 export const jobSpec = z
   .strictObject({
@@ -81,7 +62,7 @@ export const jobSpec = z
       .min(limits.timeLimitSeconds.min)
       .max(limits.timeLimitSeconds.max)
       .default(limits.timeLimitSeconds.default)
-      .describe('The program is stopped after running this long.'),
+      .describe('A try of the program is stopped after running this long.'),
     queue_timeout_seconds: z
       .number()
       .int()
@@ -94,6 +75,31 @@ export const jobSpec = z
       .nullable()
       .default(null)
       .describe('Highest price per GPU-hour (per core-hour for CPU jobs); null is the market default.'),
+    class: jobClass
+      .default('on-demand')
+      .describe('spot is cheaper and may have to give way, after a notice.'),
+    priority: z
+      .number()
+      .int()
+      .min(0)
+      .max(100)
+      .default(50)
+      .describe('Among your own jobs the higher one goes first; waiting raises it.'),
+    retries: retries.prefault({}),
+    disconnect: disconnect.prefault({}),
+    checkpoint: checkpoint.nullable().default(null),
+    stop_grace_seconds: z
+      .number()
+      .int()
+      .min(0)
+      .max(limits.stopGraceSeconds.max)
+      .default(limits.stopGraceSeconds.default)
+      .describe('Between the request to stop (SIGTERM) and the kill.'),
+    after: z
+      .array(dependency)
+      .max(limits.dependenciesPerJob)
+      .default([])
+      .describe('Jobs that must have ended first.'),
   })
   .meta({ id: 'JobSpec' });
 export type JobSpec = z.output<typeof jobSpec>;

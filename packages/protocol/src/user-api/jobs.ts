@@ -3,11 +3,14 @@ import { pageOf, pageQuery, timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
 import { endReason } from '../end-reason.ts';
 import { gpuId, jobId, leaseId, providerId } from '../ids.ts';
+import { jobClass } from '../job-class.ts';
 import { jobState } from '../job-state.ts';
 import { leaseState, taskState } from '../lease-state.ts';
 import { microsString } from '../money.ts';
 import { paymentState } from '../payment-state.ts';
-import { jobSpec, requirements } from './job-spec.ts';
+import { jobSpec } from './job-spec.ts';
+import { requirements } from './requirements.ts';
+import { checkpoint, disconnect, retries } from './run-terms.ts';
 import { waiting } from './quotes.ts';
 
 /** An id, or a job's name in your account. */
@@ -87,6 +90,13 @@ export const jobView = z
     ...jobCore,
     env: z.record(z.string(), z.string()),
     queue_timeout_seconds: z.number().int().nullable(),
+    class: jobClass,
+    priority: z.number().int(),
+    retries,
+    user_failures: z.number().int().describe("Tries that the program's own failure ended."),
+    disconnect,
+    checkpoint: checkpoint.nullable(),
+    stop_grace_seconds: z.number().int(),
     max_price_per_hour_micros: microsString,
     cancel_requested_at: timestamp.nullable(),
     leases: z.array(leaseView).describe('All tries, oldest first.'),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { displayName } from '../../common.ts';
 import { limits } from '../../limits.ts';
 import { positiveMicrosString } from '../../money.ts';
+import { regionName } from '../../user-api/requirements.ts';
 
 /** A GPU as the agent saw it. */
 export const gpuReport = z.strictObject({
@@ -31,5 +32,11 @@ export const inventory = z.strictObject({
     .refine((gpus) => new Set(gpus.map((gpu) => gpu.uuid)).size === gpus.length, 'must not name a GPU twice'),
   price_per_gpu_hour_micros: positiveMicrosString,
   price_per_cpu_hour_micros: positiveMicrosString,
+  // Old agents do not send what follows.
+  spot_percent: z.number().int().min(1).max(100).default(100).describe('Of these prices, for spot jobs.'),
+  shares_gpus: z.boolean().default(false).describe('Jobs may share a GPU.'),
+  region: regionName.or(z.literal('')).default(''),
+  cuda_version: z.string().max(16).nullable().default(null),
+  cached_images: z.array(z.string().max(limits.imageChars)).max(256).default([]),
 });
 export type Inventory = z.infer<typeof inventory>;

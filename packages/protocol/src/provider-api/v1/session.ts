@@ -4,6 +4,7 @@ import { defineContract } from '../../contract.ts';
 import { jobId, leaseId, providerId } from '../../ids.ts';
 import { desiredState, taskState } from '../../lease-state.ts';
 import { microsString } from '../../money.ts';
+import { checkpoint } from '../../user-api/run-terms.ts';
 import { sessionHeaders } from './common.ts';
 import { inventory } from './inventory.ts';
 
@@ -74,6 +75,19 @@ export const taskSpec = z
     cpus: z.number(),
     memory_mib: z.number().int(),
     gpu_uuids: z.array(z.string()),
+    variables: z
+      .record(z.string(), z.string())
+      .default({})
+      .describe('COMPUTEFABRIC_* variables of the try, such as its place in an array.'),
+    gpu_milli: z.number().int().default(1_000).describe('Share of each of them, thousandths.'),
+    disk_mib: z.number().int().default(0),
+    resumed: z.boolean().default(false).describe('A checkpoint of an earlier try is to be put back.'),
+    checkpoint: checkpoint.nullable().default(null),
+    stop_after_silence_seconds: z
+      .number()
+      .nullable()
+      .default(null)
+      .describe('Cut off for this long, stop by yourself; null is the lease time.'),
     time_limit_seconds: z.number().int(),
     stop_grace_seconds: z.number().int(),
     price_per_hour_micros: microsString,
