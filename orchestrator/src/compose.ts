@@ -6,7 +6,6 @@ import type { Logger } from '@computefabric/runtime/log';
 import { bootstrapOperator } from './accounts/bootstrap-operator.ts';
 import { openDiskBlobStore } from './artifacts/disk-blob-store.ts';
 import { startSignals } from './background/signals.ts';
-import { startSettleWorker } from './billing/settle-job.worker.ts';
 import type { Config } from './config.ts';
 import { createApp } from './http/app.ts';
 import { registerMarketMetrics } from './http/market-metrics.ts';
@@ -15,14 +14,12 @@ import { authJoin } from './http/middleware/auth-join.ts';
 import { authProvider } from './http/middleware/auth-provider.ts';
 import { authUser } from './http/middleware/auth-user.ts';
 import { closeServer, listenOn } from './http/server.ts';
-import { startExpiryWorker } from './leases/expire-leases.worker.ts';
 import type { LeaseDeps } from './leases/lease-deps.ts';
-import { startMatchWorker } from './leases/match-jobs.worker.ts';
-import { extendLeasesAfterRestart } from './leases/lease-expiry.store.ts';
 import { metaRoutes } from './routes/meta/routes.ts';
 import { providerRoutes } from './routes/provider/routes.ts';
 import { userRoutes } from './routes/user/routes.ts';
 import { ReaderSlots } from './run-logs/reader-slots.ts';
+import { startWorkers } from './start-workers.ts';
 
 /** Connections of the pool: enough for the workers and many short requests, few enough for any server. */
 const poolSize = 20;
@@ -70,14 +67,7 @@ export async function compose(
     onStaleCall: (call) => countStaleCall({ call }),
   };
 
-  // Nobody could renew a lease while no orchestrator ran: give the machines time before judging them.
-  const extended = await extendLeasesAfterRestart(db, config.leases.leaseTtlSeconds);
-  if (extended > 0) log.info({ leases: extended }, 'open leases were extended after the restart');
-  const workers = {
-    'match worker': startMatchWorker({ ...leaseDeps, signals }),
-    'expiry worker': startExpiryWorker({ ...leaseDeps, signals }),
-    'settle worker': startSettleWorker({ db, log, signals }),
-  };
+  const workers = await startWorkers({ ...leaseDeps, signals });
   for (const [name, worker] of Object.entries(workers)) lifecycle.add(name, () => worker.close());
 
   const readiness = { migrated: true, listening: false };
