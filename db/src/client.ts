@@ -5,7 +5,9 @@ import { apiKeys } from './schema/api-keys.ts';
 import { artifacts } from './schema/artifacts.ts';
 import { gpus } from './schema/gpus.ts';
 import { idempotencyKeys } from './schema/idempotency-keys.ts';
+import { jobDependencies } from './schema/job-dependencies.ts';
 import { jobEvents } from './schema/job-events.ts';
+import { jobGroups } from './schema/job-groups.ts';
 import { jobs } from './schema/jobs.ts';
 import { leases } from './schema/leases.ts';
 import { ledgerAccounts } from './schema/ledger-accounts.ts';
@@ -14,6 +16,8 @@ import { logChunks } from './schema/log-chunks.ts';
 import { payments } from './schema/payments.ts';
 import { profiles } from './schema/profiles.ts';
 import { providers } from './schema/providers.ts';
+import { scheduleFirings } from './schema/schedule-firings.ts';
+import { schedules } from './schema/schedules.ts';
 import { users } from './schema/users.ts';
 
 /** Every table and relation, so that `db.query.<table>` knows them; a test compares this with schema/. */
@@ -22,7 +26,9 @@ export const schema = {
   artifacts,
   gpus,
   idempotencyKeys,
+  jobDependencies,
   jobEvents,
+  jobGroups,
   jobs,
   leases,
   ledgerAccounts,
@@ -31,6 +37,8 @@ export const schema = {
   payments,
   profiles,
   providers,
+  scheduleFirings,
+  schedules,
   users,
   ...relations,
 };

@@ -102,6 +102,8 @@ export const jobs = pgTable(
     uniqueIndex('jobs_user_name').on(t.userId, t.name),
     index('jobs_queue').on(t.queuedAt, t.id).where(sql`${t.state} = 'queued'`),
     index('jobs_group').on(t.groupId, t.groupIndex).where(sql`${t.groupId} is not null`),
+    // Counts of a group's states and the next blocked member come from this index alone.
+    index('jobs_group_state').on(t.groupId, t.state, t.groupIndex).where(sql`${t.groupId} is not null`),
     index('jobs_user').on(t.userId, t.id.desc()),
     index('jobs_unfinished').on(t.state).where(sql`${t.finishedAt} is null`),
   ],

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { ErrorCode } from './error-codes.ts';
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 /** Whose bearer a route takes: a person's key, a machine's credential, a join token, or none. */
 export type Audience = 'user' | 'provider' | 'join' | 'public';
 

@@ -8,65 +8,76 @@ export interface EndReasonRow {
   /** The job's final state when it is not tried again. */
   finalState: FinalJobState;
   fault: Fault;
-  /** Try the job again on a machine, free of charge, while attempts remain. */
+  /** Tried again on a machine, free of charge and uncounted. */
   requeue: boolean;
+  /** The program's own failure: tried again while the job's `retries` allow it, each try as billable as this. */
+  retryable: boolean;
+  /** A machine or the market spoiled a try that had begun: the operator's MAX_ATTEMPTS counts these. */
+  spoils: boolean;
+  /** The next try waits, longer after each in a row. Not after a move that the market or the owner asked for. */
+  backsOff: boolean;
   /** The renter pays for the metered seconds of this try and its owner earns them. */
   billable: boolean;
+  /** Speaks for the machine in its record: it brought the try to its end. */
+  countsForProvider: boolean;
   /** Speaks against the machine in its record. */
   countsAgainstProvider: boolean;
   /** What the renter reads. */
   sentence: string;
 }
 
+type Flags = Partial<Omit<EndReasonRow, 'finalState' | 'fault' | 'sentence'>>;
+
+/** The program ran, and the renter's program, wish or limit ended it. */
+const ran: Flags = { billable: true, countsForProvider: true };
+/** It was under way and was spoiled for the renter. */
+const spoiled: Flags = { requeue: true, spoils: true, backsOff: true };
+
 /**
  * The one road out of a lease. State, retry, bill and reputation all follow from the reason, so they cannot
  * disagree. Which reasons are billable is a product decision: docs/decisions/0005-end-reasons-and-billing.md.
  */
 export const endReasons = {
-  'exited-zero': row('succeeded', 'nobody', { billable: true }, 'The program ended successfully.'),
-  'exited-nonzero': row('failed', 'renter', { billable: true }, 'The program ended with an error.'),
+  'exited-zero': row('succeeded', 'nobody', ran, 'The program ended successfully.'),
+  'exited-nonzero': row('failed', 'renter', { ...ran, retryable: true }, 'The program ended with an error.'),
   'out-of-memory': row(
     'failed',
     'renter',
-    { billable: true },
+    { ...ran, retryable: true },
     'The program needed more memory than the job asked for and was stopped. Ask for more with --memory.',
   ),
   'time-limit': row(
     'expired',
     'renter',
-    { billable: true },
+    ran,
     'The job reached its time limit and was stopped. Ask for more with --time-limit.',
   ),
-  'funds-exhausted': row(
-    'expired',
-    'renter',
-    { billable: true },
-    'The job reached its money limit and was stopped.',
-  ),
+  'funds-exhausted': row('expired', 'renter', ran, 'The job reached its money limit and was stopped.'),
+  // Neutral for the machine: a renter's wish says nothing of it, and could be used to make a record.
   cancelled: row('cancelled', 'renter', { billable: true }, 'The job was cancelled.'),
   'image-unavailable': row(
     'failed',
     'renter',
-    {},
+    { retryable: true },
     'The image could not be pulled. Check its name and that the machine may read it.',
   ),
   'start-failed': row(
     'failed',
     'renter',
-    {},
+    { retryable: true },
     'The container could not start: the command or the image is not usable.',
   ),
   'no-match-in-time': row('expired', 'nobody', {}, 'No machine that fits became free in the time allowed.'),
   'provider-lost': row(
     'failed',
     'provider',
-    { requeue: true, countsAgainstProvider: true },
+    { ...spoiled, countsAgainstProvider: true },
     'The machine stopped answering. This try is not billed.',
   ),
   'provider-error': row(
     'failed',
     'provider',
-    { requeue: true, countsAgainstProvider: true },
+    { ...spoiled, countsAgainstProvider: true },
     'The machine could not run the job. This try is not billed.',
   ),
   'provider-left': row(
@@ -75,12 +86,17 @@ export const endReasons = {
     { requeue: true },
     'The owner took the machine back. This try is not billed.',
   ),
-  preempted: row('failed', 'platform', { requeue: true }, 'The spot job gave way to an on-demand job.'),
+  preempted: row(
+    'failed',
+    'platform',
+    { requeue: true },
+    'The spot job gave way to an on-demand job. This try is not billed.',
+  ),
   superseded: row(
     'failed',
     'provider',
     { requeue: true },
-    'The machine came back after another one had taken the job; the other try was kept.',
+    'A machine came back after a replacement had started, and the other try was kept. This one is not billed.',
   ),
   'dependency-failed': row(
     'cancelled',
@@ -88,19 +104,31 @@ export const endReasons = {
     {},
     'A job that this one comes after did not end as it had to; this one never ran.',
   ),
-  'offer-rejected': row('failed', 'provider', { requeue: true }, 'The machine declined the job.'),
+  'peer-lost': row(
+    'failed',
+    'provider',
+    { requeue: true },
+    'Another machine of the gang was lost; all of them start again together. This try is not billed.',
+  ),
+  'peer-ended': row(
+    'cancelled',
+    'renter',
+    { billable: true },
+    'Another rank of the gang ended without success, so this one was stopped.',
+  ),
+  'offer-rejected': row(
+    'failed',
+    'provider',
+    { requeue: true, backsOff: true },
+    'The machine declined the job.',
+  ),
   'offer-expired': row(
     'failed',
     'provider',
-    { requeue: true, countsAgainstProvider: true },
+    { requeue: true, backsOff: true, countsAgainstProvider: true },
     'The machine did not answer the offer.',
   ),
-  'platform-error': row(
-    'failed',
-    'platform',
-    { requeue: true },
-    'The market failed. This try is not billed.',
-  ),
+  'platform-error': row('failed', 'platform', spoiled, 'The market failed. This try is not billed.'),
 } as const satisfies Record<string, EndReasonRow>;
 
 export type EndReason = keyof typeof endReasons;
@@ -126,18 +154,18 @@ export function endReasonRow(reason: EndReason): EndReasonRow {
   return endReasons[reason];
 }
 
-function row(
-  finalState: FinalJobState,
-  fault: Fault,
-  flags: { billable?: boolean; requeue?: boolean; countsAgainstProvider?: boolean },
-  sentence: string,
-): EndReasonRow {
+function row(finalState: FinalJobState, fault: Fault, flags: Flags, sentence: string): EndReasonRow {
   return {
     finalState,
     fault,
-    requeue: flags.requeue ?? false,
-    billable: flags.billable ?? false,
-    countsAgainstProvider: flags.countsAgainstProvider ?? false,
+    requeue: false,
+    retryable: false,
+    spoils: false,
+    backsOff: false,
+    billable: false,
+    countsForProvider: false,
+    countsAgainstProvider: false,
+    ...flags,
     sentence,
   };
 }

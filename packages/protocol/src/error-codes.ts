@@ -44,6 +44,11 @@ export const errorCodes = {
   'job/not-found': row(404, 'There is no such job in your account.', 'renter', 'never'),
   'job/name-taken': row(409, 'You have a job of that name already.', 'renter', 'never'),
   'job/already-final': row(409, 'The job has ended already.', 'renter', 'never'),
+  'group/not-found': row(404, 'There is no such group in your account.', 'renter', 'never'),
+  'group/already-final': row(409, 'The group has ended already.', 'renter', 'never'),
+  'schedule/not-found': row(404, 'There is no such schedule in your account.', 'renter', 'never'),
+  'schedule/name-taken': row(409, 'You have a schedule of that name already.', 'renter', 'never'),
+  'schedule/too-many': row(409, 'You have as many schedules as an account may have.', 'renter', 'never'),
   'artifact/not-found': row(404, 'There is no such result file.', 'renter', 'never'),
   'artifact/too-large': row(413, 'The result files are larger than allowed.', 'provider', 'never'),
   'artifact/hash-mismatch': row(

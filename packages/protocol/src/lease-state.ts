@@ -43,7 +43,15 @@ export const openLeaseStates = leaseStates.filter((state) => !leaseMachine.isTer
 export const holdingLeaseStates = ['offered', 'active', 'releasing'] as const satisfies readonly LeaseState[];
 
 /** Why the orchestrator wants a running try to stop. It decides how the try's end is judged. */
-export const stopReasons = ['cancelled', 'time-limit', 'preempted', 'drained', 'superseded'] as const;
+export const stopReasons = [
+  'cancelled',
+  'time-limit',
+  'preempted',
+  'drained',
+  'superseded',
+  'peer-lost',
+  'peer-ended',
+] as const;
 export type StopReason = (typeof stopReasons)[number];
 
 /** What the orchestrator wants of a lease. Only the orchestrator writes it. */

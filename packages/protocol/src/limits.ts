@@ -33,6 +33,12 @@ export const limits = {
   /** The longest silence of a machine that a job may bear: a week. */
   silenceSeconds: 604_800,
   dependenciesPerJob: 64,
+  /** Members of an array: what one transaction can write in a few seconds. */
+  arrayMembers: 10_000,
+  /** Image, command and variables of all members together; each member keeps its own. */
+  arrayBytes: 67_108_864,
+  gangMachines: { min: 2, max: 64 },
+  schedulesPerUser: 1_000,
   /** A long poll's longest wait; below the usual 60 s idle timeout of proxies. */
   pollSeconds: 25,
   /** Counts and sizes are kept as 32-bit integers; what a stranger sends must fit. */
