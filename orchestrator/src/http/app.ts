@@ -49,8 +49,8 @@ export function createApp({ log, metrics, context, routes, meta }: AppDeps): Exp
   return app;
 }
 
-type ExpressMethod = 'get' | 'post' | 'put' | 'delete';
-const expressMethods = { GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const;
+type ExpressMethod = 'get' | 'post' | 'put' | 'patch' | 'delete';
+const expressMethods = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;
 
 function byPath(routes: readonly BoundRoute[]): Map<string, Map<ExpressMethod, BoundRoute>> {
   const paths = new Map<string, Map<ExpressMethod, BoundRoute>>();
