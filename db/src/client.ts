@@ -3,6 +3,8 @@ import pg from 'pg';
 import * as relations from './relations.ts';
 import { apiKeys } from './schema/api-keys.ts';
 import { artifacts } from './schema/artifacts.ts';
+import { checkpointChunks } from './schema/checkpoint-chunks.ts';
+import { checkpoints } from './schema/checkpoints.ts';
 import { gpus } from './schema/gpus.ts';
 import { idempotencyKeys } from './schema/idempotency-keys.ts';
 import { jobDependencies } from './schema/job-dependencies.ts';
@@ -18,12 +20,15 @@ import { profiles } from './schema/profiles.ts';
 import { providers } from './schema/providers.ts';
 import { scheduleFirings } from './schema/schedule-firings.ts';
 import { schedules } from './schema/schedules.ts';
+import { storedObjects } from './schema/stored-objects.ts';
 import { users } from './schema/users.ts';
 
 /** Every table and relation, so that `db.query.<table>` knows them; a test compares this with schema/. */
 export const schema = {
   apiKeys,
   artifacts,
+  checkpointChunks,
+  checkpoints,
   gpus,
   idempotencyKeys,
   jobDependencies,
@@ -39,6 +44,7 @@ export const schema = {
   providers,
   scheduleFirings,
   schedules,
+  storedObjects,
   users,
   ...relations,
 };

@@ -5,7 +5,7 @@ import { moment } from '../columns.ts';
 import { jobs } from './jobs.ts';
 import { leases } from './leases.ts';
 
-/** A result file. The bytes are in the blob store under `blobKey`; the row is written after they are safe. */
+/** A result file. The bytes are in the object store under `blobKey`; the row is written after they are safe. */
 export const artifacts = pgTable(
   'artifacts',
   {
@@ -28,6 +28,7 @@ export const artifacts = pgTable(
   (t) => [
     unique('artifacts_lease_path').on(t.leaseId, t.path),
     index('artifacts_job').on(t.jobId),
+    index('artifacts_blob').on(t.blobKey),
     check('artifacts_size', sql`${t.sizeBytes} >= 0`),
   ],
 );

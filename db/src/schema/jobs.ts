@@ -5,7 +5,17 @@ import { jobStates } from '@computefabric/protocol/job-state';
 import { trustTiers } from '@computefabric/protocol/trust-tier';
 import { type CheckpointTerms, keepOnReturns } from '@computefabric/protocol/user-api/run-terms';
 import { sql } from 'drizzle-orm';
-import { boolean, check, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
 import { jsonValue, micros, moment, oneOf } from '../columns.ts';
 import { users } from './users.ts';
 
@@ -66,6 +76,8 @@ export const jobs = pgTable(
     /** The state that the next try begins with. */
     checkpointId: text().$type<CheckpointId>(),
     timeLimitSeconds: integer().notNull(),
+    /** Of that limit, ms that earlier tries have used and were billed for: what their checkpoints have saved. */
+    usedMs: bigint({ mode: 'number' }).notNull().default(0),
     queueTimeoutSeconds: integer(),
     /** Per GPU-hour, or per core-hour when `gpus` is 0. */
     maxPricePerHourMicros: micros().notNull(),

@@ -18,6 +18,8 @@ export interface EndReasonRow {
   backsOff: boolean;
   /** The renter pays for the metered seconds of this try and its owner earns them. */
   billable: boolean;
+  /** Of a try that a checkpoint has saved, the time up to that checkpoint is paid for; the rest is free. */
+  billedToCheckpoint: boolean;
   /** Speaks for the machine in its record: it brought the try to its end. */
   countsForProvider: boolean;
   /** Speaks against the machine in its record. */
@@ -83,14 +85,14 @@ export const endReasons = {
   'provider-left': row(
     'failed',
     'provider',
-    { requeue: true },
-    'The owner took the machine back. This try is not billed.',
+    { requeue: true, billedToCheckpoint: true },
+    'The owner took the machine back. Of this try only what a checkpoint has saved is billed.',
   ),
   preempted: row(
     'failed',
     'platform',
-    { requeue: true },
-    'The spot job gave way to an on-demand job. This try is not billed.',
+    { requeue: true, billedToCheckpoint: true },
+    'The spot job gave way to an on-demand job. Of this try only what a checkpoint has saved is billed.',
   ),
   superseded: row(
     'failed',
@@ -163,6 +165,7 @@ function row(finalState: FinalJobState, fault: Fault, flags: Flags, sentence: st
     spoils: false,
     backsOff: false,
     billable: false,
+    billedToCheckpoint: false,
     countsForProvider: false,
     countsAgainstProvider: false,
     ...flags,

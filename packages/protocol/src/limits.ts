@@ -20,6 +20,17 @@ export const limits = {
   /** All result files of one try together. */
   artifactBytes: 1_073_741_824,
   artifactPathChars: 1_024,
+  /** The saved state of a job: all its files together, and files, folders and links of it. */
+  checkpointBytes: 4_294_967_296,
+  checkpointFiles: 10_000,
+  /**
+   * Files are cut into pieces of this size: small enough to be sent again over a weak line and to be held in
+   * memory, large enough that a full checkpoint is about a thousand requests.
+   */
+  checkpointChunkBytes: 4_194_304,
+  checkpointChunksPerQuestion: 512,
+  /** The list of 10,000 files with paths of 200 characters; longer paths allow fewer files. */
+  checkpointManifestBytes: 4_194_304,
   gpusPerJob: 8,
   cpusPerJob: 256,
   /** The shortest and the longest a job may be allowed to run. */
