@@ -45,8 +45,10 @@ export const settings = z
     LEASE_OFFER_SECONDS: secondsSetting.default(15),
     /** How often machines say that they live; a third of the lease time unless given. */
     HEARTBEAT_SECONDS: secondsSetting.optional(),
-    /** Tries that machines may spoil before a job is given up. */
-    MAX_ATTEMPTS: z.coerce.number().int().min(1).max(1_000).default(10),
+    /** Tries of a job that machines may spoil, once begun, before it is given up: a bound on nonsense, no policy. */
+    MAX_ATTEMPTS: z.coerce.number().int().min(1).max(1_000_000).default(1_000),
+    /** A spot job that gives way to an on-demand one has at most this long to end after it was told. */
+    PREEMPTION_NOTICE_SECONDS: secondsSetting.default(30),
     /** The market's part of each bill, ten-thousandths: 500 is 5 %. */
     PLATFORM_FEE_BPS: z.coerce.number().int().min(0).max(10_000).default(0),
     /** Price limit, USD per GPU-hour or core-hour, of jobs that name none. */
@@ -83,6 +85,7 @@ export interface Config {
     offerSeconds: number;
     heartbeatSeconds: number;
     maxAttempts: number;
+    preemptionNoticeSeconds: number;
     platformFeeBps: number;
   };
   money: { playMoney: boolean; playMoneyGrantMicros: bigint; defaultMaxPricePerHourMicros: bigint };
@@ -108,6 +111,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       offerSeconds: values.LEASE_OFFER_SECONDS,
       heartbeatSeconds: values.HEARTBEAT_SECONDS ?? values.LEASE_TTL_SECONDS / 3,
       maxAttempts: values.MAX_ATTEMPTS,
+      preemptionNoticeSeconds: values.PREEMPTION_NOTICE_SECONDS,
       platformFeeBps: values.PLATFORM_FEE_BPS,
     },
     money: {

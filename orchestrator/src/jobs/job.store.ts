@@ -67,20 +67,33 @@ export async function finishJob(tx: Tx, jobId: JobId, leaseId: LeaseId): Promise
   return rows.length === 1;
 }
 
-/** Back to the queue from its current lease, not to be matched for `backoffSeconds`. */
+export interface Requeue {
+  /** Not matched for this long. */
+  backoffSeconds: number;
+  /** The program failed by itself: one of the renter's retries is spent. */
+  countsFailure: boolean;
+  /** The program ran, so a new wait begins; one that never started still waits since it was queued. */
+  ran: boolean;
+}
+
+/**
+ * Back to the queue from its current lease. Tries that never started do not set the clock of the queue timeout
+ * back: however often offers are refused, the job does not wait for longer than it said.
+ */
 export async function requeueJob(
   tx: Tx,
   jobId: JobId,
   leaseId: LeaseId,
-  backoffSeconds: number,
+  { backoffSeconds, countsFailure, ran }: Requeue,
 ): Promise<boolean> {
   const rows = await tx
     .update(jobs)
     .set({
       state: 'queued',
       leaseId: null,
-      queuedAt: sql`now()`,
-      notBefore: sql`now() + make_interval(secs => ${backoffSeconds})`,
+      ...(ran ? { queuedAt: sql`now()` } : {}),
+      notBefore: backoffSeconds > 0 ? sql`now() + make_interval(secs => ${backoffSeconds})` : null,
+      ...(countsFailure ? { userFailures: sql`${jobs.userFailures} + 1` } : {}),
     })
     .where(
       and(eq(jobs.id, jobId), eq(jobs.leaseId, leaseId), inArray(jobs.state, jobMachine.sourcesOf('queued'))),

@@ -8,7 +8,8 @@ import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, requeueJob } from '../jobs/job.store.ts';
 import { billedMs } from '../metering/usage.ts';
 import { costMicros, splitCost } from '../pricing/price.ts';
-import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow } from './lease.store.ts';
+import { decideNext, pastTriesLooked } from './decide-next.ts';
+import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow, pastTries } from './lease.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
 
 interface EndLease {
@@ -21,11 +22,7 @@ interface EndLease {
   exitCode?: number | null;
 }
 
-/** First back-off after a spoiled try; doubles with each further one. */
-const firstBackoffSeconds = 1;
-const longestBackoffSeconds = 300;
-/** Tries that machines spoiled. */
-const requeueReasons = endReasonCodes.filter((reason) => endReasonRow(reason).requeue);
+const spoiledReasons = endReasonCodes.filter((reason) => endReasonRow(reason).spoils);
 
 /**
  * The one road out of a try. Freezes its bill, which frees its GPUs unless the machine has still to clean up, and
@@ -60,39 +57,44 @@ async function decideJob(
   { job, lease, reason, detail, exitCode }: EndLease,
 ) {
   if (job.leaseId !== lease.id) return; // the job has gone on without this try
-  const row = endReasonRow(reason);
-  if (row.requeue && job.cancelRequestedAt) {
-    await endJob(tx, { jobId: job.id, reason: 'cancelled', leaseId: lease.id });
-    return;
-  }
-  if (!row.requeue) {
+  const code = exitCode ?? lease.exitCode;
+  const next = decideNext(reason, code, job, {
+    past: await pastTries(tx, job.id, pastTriesLooked),
+    spoiledTries: endReasonRow(reason).spoils ? await countTriesEndedBy(tx, job.id, spoiledReasons) : 0,
+    maxAttempts: settings.maxAttempts,
+    random: Math.random,
+  });
+  if (next.kind === 'end') {
+    const own = next.reason === reason; // else the machine's words are about something else than the end
     await endJob(tx, {
       jobId: job.id,
-      reason,
-      detail: detail ?? null,
-      exitCode: exitCode ?? null,
+      reason: next.reason,
+      detail: next.detail ?? (own ? (detail ?? null) : null),
+      exitCode: own ? code : null,
       leaseId: lease.id,
     });
     return;
   }
-  const spoiled = await countTriesEndedBy(tx, job.id, requeueReasons);
-  if (spoiled >= settings.maxAttempts) {
-    await endJob(tx, {
-      jobId: job.id,
-      reason,
-      detail: `Given up after ${spoiled} tries.`,
-      leaseId: lease.id,
-    });
-    return;
-  }
-  const backoffSeconds = Math.min(longestBackoffSeconds, firstBackoffSeconds * 2 ** Math.max(0, spoiled - 1));
-  const requeued = await requeueJob(tx, job.id, lease.id, backoffSeconds);
+  const { counted, backoffSeconds } = next;
+  const requeued = await requeueJob(tx, job.id, lease.id, {
+    backoffSeconds,
+    countsFailure: counted,
+    ran: lease.startedAt !== null,
+  });
   invariant(requeued, `${job.id} held ${lease.id} and could not be queued again`);
+  const { sentence } = endReasonRow(reason);
   await appendJobEvent(tx, {
     jobId: job.id,
-    type: 'requeued',
-    message: `${row.sentence} The job is queued again.`,
+    type: counted ? 'retrying' : 'requeued',
+    message: counted
+      ? `${sentence} It is tried again: retry ${job.userFailures + 1} of ${job.maxRetries}.`
+      : `${sentence} The job is queued again.`,
     leaseId: lease.id,
-    data: { reason, ...(detail ? { detail } : {}), backoff_seconds: backoffSeconds },
+    data: {
+      reason,
+      ...(code === null ? {} : { exit_code: code }),
+      ...(detail ? { detail } : {}),
+      backoff_seconds: backoffSeconds,
+    },
   });
 }

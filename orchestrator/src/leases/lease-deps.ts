@@ -8,8 +8,10 @@ export interface LeaseSettings {
   /** An offer that nobody answers dies after this long. */
   offerSeconds: number;
   heartbeatSeconds: number;
-  /** Tries that machines may spoil before the job is given up. */
+  /** Tries that machines may spoil, once begun, before the job is given up. */
   maxAttempts: number;
+  /** A spot job that gives way has at most this long from SIGTERM to SIGKILL. */
+  preemptionNoticeSeconds: number;
   /** The market's part of each cost, ten-thousandths. */
   platformFeeBps: number;
 }

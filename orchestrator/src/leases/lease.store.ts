@@ -9,7 +9,7 @@ import {
   type StopReason,
 } from '@computefabric/protocol/lease-state';
 import { invariant } from '@computefabric/runtime/invariant';
-import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, isNotNull, isNull, sql } from 'drizzle-orm';
 
 /*
  * Locks are always taken in the order job → lease → GPUs. Every change is guarded by the states it may come
@@ -35,6 +35,12 @@ export async function findLease(
     .select()
     .from(leases)
     .where(and(eq(leases.id, leaseId), eq(leases.providerId, providerId)));
+  return row ?? null;
+}
+
+/** A lease by its id; not locked. */
+export async function findLeaseById(db: Db | Tx, leaseId: LeaseId): Promise<LeaseRow | null> {
+  const [row] = await db.select().from(leases).where(eq(leases.id, leaseId));
   return row ?? null;
 }
 
@@ -130,11 +136,23 @@ export async function releaseLease(tx: Tx, leaseId: LeaseId, to: 'released' | 'l
 /**
  * Wants the lease stopped, for this reason; the machine hears of it with its next heartbeat. The first wish
  * stays. False when it is not active or is to stop already.
+ *
+ * @param withinSeconds by when its program must have ended; null leaves that to the job's grace time
  */
-export async function desireStop(tx: Tx, leaseId: LeaseId, reason: StopReason): Promise<boolean> {
+export async function desireStop(
+  tx: Tx,
+  leaseId: LeaseId,
+  reason: StopReason,
+  withinSeconds: number | null = null,
+): Promise<boolean> {
   const rows = await tx
     .update(leases)
-    .set({ desired: 'stop', stopReason: reason, desiredSeenAt: null })
+    .set({
+      desired: 'stop',
+      stopReason: reason,
+      stopBy: withinSeconds === null ? null : fromNow(withinSeconds),
+      desiredSeenAt: null,
+    })
     .where(and(eq(leases.id, leaseId), eq(leases.state, 'active'), eq(leases.desired, 'run')))
     .returning({ id: leases.id });
   return rows.length === 1;
@@ -206,6 +224,24 @@ export async function countTriesEndedBy(
     .from(leases)
     .where(and(eq(leases.jobId, jobId), inArray(leases.endReason, reasons)));
   return row?.count ?? 0;
+}
+
+/** The tries of a job that are over, latest first. */
+export async function pastTries(
+  tx: Tx,
+  jobId: JobId,
+  limit: number,
+): Promise<{ reason: EndReason; ranMs: number }[]> {
+  const rows = await tx
+    .select({
+      reason: leases.endReason,
+      ranMs: sql<number>`coalesce(extract(epoch from ${leases.exitedAt} - ${leases.startedAt}) * 1000, 0)::float8`,
+    })
+    .from(leases)
+    .where(and(eq(leases.jobId, jobId), isNotNull(leases.endReason)))
+    .orderBy(desc(leases.attempt))
+    .limit(limit);
+  return rows.flatMap(({ reason, ranMs }) => (reason === null ? [] : [{ reason, ranMs }]));
 }
 
 /** A moment on the database's clock, some seconds from now. */

@@ -98,7 +98,8 @@ export async function reportEnd(deps: LeaseDeps, claim: LeaseClaim, body: EndedB
     const reason = judgeEnd({
       reported: body.reason,
       exitCode: body.exit_code,
-      stopWanted: lease.desired === 'stop',
+      stopReason: lease.stopReason,
+      stopSeenAt: lease.desiredSeenAt,
       span: { ...lease, now, timeLimitSeconds: job.timeLimitSeconds },
     });
     const closed = await endLease(tx, deps.settings, {

@@ -5,16 +5,32 @@ export interface MeteredSpan {
   startedAt: Date | null;
   /** When it accepted that the program has ended; null when it never did. */
   exitedAt: Date | null;
+  /** Since when the machine has been silent beyond what the job allows; null while it is heard of. */
+  silentAt: Date | null;
+  /** Earlier silences of this kind while the program ran, ms. */
+  silentMs: number;
   /** Now, on the same (database) clock. */
   now: Date;
   timeLimitSeconds: number;
 }
 
-/** Milliseconds of running by the orchestrator's own clock, never longer than the time limit. */
-export function meteredMs({ startedAt, exitedAt, now, timeLimitSeconds }: MeteredSpan): number {
+/** Milliseconds from start to end by the orchestrator's own clock, silences included. */
+export function elapsedMs({ startedAt, exitedAt, now }: MeteredSpan): number {
   if (!startedAt) return 0;
-  const ms = (exitedAt ?? now).getTime() - startedAt.getTime();
-  return Math.min(Math.max(ms, 0), timeLimitSeconds * 1_000);
+  return Math.max((exitedAt ?? now).getTime() - startedAt.getTime(), 0);
+}
+
+/** Milliseconds of running by the orchestrator's own clock, silences left out, never more than the time limit. */
+export function meteredMs(span: MeteredSpan): number {
+  const heardMs = elapsedMs(span) - span.silentMs - openSilenceMs(span);
+  return Math.min(Math.max(heardMs, 0), span.timeLimitSeconds * 1_000);
+}
+
+/** The part of the silence that is going on in which the program was running, as far as anybody knows. */
+export function openSilenceMs({ startedAt, exitedAt, silentAt, now }: MeteredSpan): number {
+  if (!startedAt || !silentAt) return 0;
+  const since = Math.max(silentAt.getTime(), startedAt.getTime());
+  return Math.max((exitedAt ?? now).getTime() - since, 0);
 }
 
 /** What of a try is paid for: all of its metered time or, by the reason for its end, nothing. */

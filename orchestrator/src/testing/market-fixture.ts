@@ -59,6 +59,7 @@ export function marketFixture(db: Db, settings: Partial<LeaseDeps['settings']> =
       offerSeconds: 15,
       heartbeatSeconds: 10,
       maxAttempts: 3,
+      preemptionNoticeSeconds: 30,
       platformFeeBps: 0,
       ...settings,
     },
