@@ -16,8 +16,8 @@ import { isFinal } from '../jobs/outcome.ts';
 import { whole } from '../jobs/spec-from-flags.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { table } from '../terminal/table.ts';
-import { nearest } from '../units/similar.ts';
-import { formatBytes } from '../units/sizes.ts';
+import { nearest } from '@computefabric/protocol/grammar/similar';
+import { formatBytes } from '@computefabric/protocol/grammar/sizes';
 
 export interface ArtifactsFlags {
   /** A folder, or true for the default one. */

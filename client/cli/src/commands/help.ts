@@ -5,7 +5,7 @@ import type { CfabCommand } from '../help/cfab-command.ts';
 import { errorCodeText, knownErrorCodes } from '../help/error-codes.ts';
 import { referencePage } from '../help/reference.ts';
 import { topics } from '../help/topics.ts';
-import { nearest } from '../units/similar.ts';
+import { nearest } from '@computefabric/protocol/grammar/similar';
 
 /** `help`: a command, a topic, or an error code. */
 export async function showHelp(cli: Cli, program: CfabCommand, words: readonly string[]): Promise<number> {

@@ -10,7 +10,7 @@ import { JobOutput, type JobOutputOptions } from '../jobs/job-output.ts';
 import { isFinal } from '../jobs/outcome.ts';
 import { whole } from '../jobs/spec-from-flags.ts';
 import { lastLines } from '../jobs/tail.ts';
-import { parseSince } from '../units/durations.ts';
+import { parseSince } from '@computefabric/protocol/grammar/durations';
 
 export interface LogsFlags {
   follow?: boolean;

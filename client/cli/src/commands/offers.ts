@@ -6,7 +6,7 @@ import { shortGpu } from '../jobs/requirements-text.ts';
 import { sizeMib, whole } from '../jobs/spec-from-flags.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { table } from '../terminal/table.ts';
-import { formatThere } from '../units/sizes.ts';
+import { formatThere } from '@computefabric/protocol/grammar/sizes';
 
 export interface OffersFlags {
   gpus?: string;

@@ -11,7 +11,7 @@ import { jobLines, jobsTable } from '../jobs/job-text.ts';
 import { exitCodeForJob, isFinal } from '../jobs/outcome.ts';
 import { whole } from '../jobs/spec-from-flags.ts';
 import { ReaderGone } from '../terminal/terminal.ts';
-import { nearest } from '../units/similar.ts';
+import { nearest } from '@computefabric/protocol/grammar/similar';
 import { sinceMoment } from './logs.ts';
 
 export interface StatusFlags {

@@ -8,7 +8,7 @@ import { exitCodeForJob, isFinal } from '../jobs/outcome.ts';
 import { settledJob } from '../jobs/settled-job.ts';
 import { seconds } from '../jobs/spec-from-flags.ts';
 import { printSummary } from '../jobs/summary.ts';
-import { nearest } from '../units/similar.ts';
+import { nearest } from '@computefabric/protocol/grammar/similar';
 
 export interface WaitFlags {
   for: string;

@@ -1,6 +1,6 @@
 import { Command, type Help, type Option } from 'commander';
 import { usageError } from '../errors/cli-error.ts';
-import { nearest } from '../units/similar.ts';
+import { nearest } from '@computefabric/protocol/grammar/similar';
 
 /** A command line that does something useful, and what that is. */
 export type Example = readonly [commandLine: string, meaning: string];

@@ -6,7 +6,7 @@ import { CliError } from '../errors/cli-error.ts';
 import { exitCode } from '../exit-codes.ts';
 import { Interrupted } from '../interrupts.ts';
 import { ReaderGone } from '../terminal/terminal.ts';
-import { formatDuration } from '../units/durations.ts';
+import { formatDuration } from '@computefabric/protocol/grammar/durations';
 import { announceDetached, detachedJson } from './detach.ts';
 import { EventLines } from './event-lines.ts';
 import { JobOutput, type JobOutputOptions } from './job-output.ts';

@@ -3,7 +3,7 @@ import { ApiError } from '@computefabric/api-client/errors';
 import type { JobView } from '@computefabric/protocol/user-api/jobs';
 import type { Cli } from '../cli.ts';
 import { CliError } from '../errors/cli-error.ts';
-import { nearest } from '../units/similar.ts';
+import { nearest } from '@computefabric/protocol/grammar/similar';
 
 /**
  * The job that a person means: by id, by name, or by the beginning of either when only one job begins so.

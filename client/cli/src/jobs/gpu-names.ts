@@ -1,4 +1,4 @@
-import { editDistance } from '../units/similar.ts';
+import { editDistance } from '@computefabric/protocol/grammar/similar';
 
 /**
  * The model on the market that a name which matches none of them was probably meant to be; null when there

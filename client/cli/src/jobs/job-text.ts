@@ -5,7 +5,7 @@ import { waitingLines } from '../commands/explain.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { facts, table } from '../terminal/table.ts';
 import type { Output } from '../terminal/terminal.ts';
-import { formatDuration, formatSeconds } from '../units/durations.ts';
+import { formatDuration, formatSeconds } from '@computefabric/protocol/grammar/durations';
 import { billingLabel, billText, money } from './cost.ts';
 import { isFinal } from './outcome.ts';
 import { gpusText, requirementsText, shortGpu } from './requirements-text.ts';

@@ -1,6 +1,6 @@
 import type { Requirements } from '@computefabric/protocol/user-api/requirements';
 import { plainText } from '../terminal/plain-text.ts';
-import { formatAsked } from '../units/sizes.ts';
+import { formatAsked } from '@computefabric/protocol/grammar/sizes';
 
 /** What a job asks of a machine, short: `1 × RTX 4090 ≥ 24 GB`, `CPU`. */
 export function gpusText({ gpus, gpu_models, min_vram_mib }: Requirements): string {

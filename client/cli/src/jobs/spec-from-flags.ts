@@ -4,8 +4,8 @@ import { type JobSpec, type JobSpecInput, jobSpec } from '@computefabric/protoco
 import type { z } from 'zod';
 import { CliError, usageError } from '../errors/cli-error.ts';
 import { describeField } from '../errors/describe-error.ts';
-import { parseDuration } from '../units/durations.ts';
-import { parseSizeMib } from '../units/sizes.ts';
+import { parseDuration } from '@computefabric/protocol/grammar/durations';
+import { parseSizeMib } from '@computefabric/protocol/grammar/sizes';
 
 /** Flags of `submit` that say what the job is. */
 export interface SpecFlags {

@@ -4,7 +4,7 @@ import type { Cli } from '../cli.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { facts } from '../terminal/table.ts';
 import type { Style } from '../terminal/terminal.ts';
-import { formatBytes } from '../units/sizes.ts';
+import { formatBytes } from '@computefabric/protocol/grammar/sizes';
 import { billText } from './cost.ts';
 
 /** How a job ended: state, reason, exit code, bill, and where its results are. */

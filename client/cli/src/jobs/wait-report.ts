@@ -2,8 +2,8 @@ import type { Client } from '@computefabric/api-client/client';
 import type { JobView } from '@computefabric/protocol/user-api/jobs';
 import type { Cli } from '../cli.ts';
 import { plainText } from '../terminal/plain-text.ts';
-import { formatDuration } from '../units/durations.ts';
-import { formatBytes } from '../units/sizes.ts';
+import { formatDuration } from '@computefabric/protocol/grammar/durations';
+import { formatBytes } from '@computefabric/protocol/grammar/sizes';
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 /** Time until the first look at the job, and between two of them on a terminal and in a log of a build, ms. */

@@ -3,7 +3,7 @@ import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/pro
 import { dirname } from 'node:path';
 import { parse, stringify, TomlError } from 'smol-toml';
 import { CliError } from '../errors/cli-error.ts';
-import { nearest } from '../units/similar.ts';
+import { nearest } from '@computefabric/protocol/grammar/similar';
 
 /** What the configuration file may hold. */
 export interface ConfigFile {
