@@ -2,7 +2,7 @@ import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import { AppError } from '@computefabric/runtime/errors';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { editDistance, nearestField } from './nearest-field.ts';
+import { editDistance, nearestField } from '@computefabric/protocol/grammar/nearest-field';
 import { parsePart } from './parse-part.ts';
 
 function problemsOf(schema: z.ZodType, value: unknown): Record<string, string> {

@@ -1,6 +1,6 @@
+import { fieldProblems, pathText } from '@computefabric/protocol/grammar/field-problems';
 import { AppError, type FieldProblem } from '@computefabric/runtime/errors';
 import type { z } from 'zod';
-import { fieldProblems, pathText } from './field-problems.ts';
 import { unstorableText } from './unstorable-text.ts';
 
 /** Where in a request a value stood. */

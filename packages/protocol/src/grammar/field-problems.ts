@@ -1,6 +1,11 @@
-import type { FieldProblem } from '@computefabric/runtime/errors';
 import type { z } from 'zod';
 import { nearestField } from './nearest-field.ts';
+
+/** What is wrong with a field, in words that follow its path. */
+export interface FieldProblem {
+  path: string;
+  message: string;
+}
 
 /** Longest list of problems in one answer: more do not help, and the answer stays small. */
 const problemsShown = 20;
