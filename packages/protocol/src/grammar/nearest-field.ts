@@ -42,6 +42,11 @@ function unwrap(schema: z.ZodType): z.ZodType {
     const inner: unknown = schema.unwrap();
     return inner instanceof z.ZodType ? unwrap(inner) : schema;
   }
+  // Of several forms, only the one with fields can have a wrong one.
+  if (schema instanceof z.ZodUnion) {
+    const object = schema.options.find((option) => option instanceof z.ZodObject);
+    return object ?? schema;
+  }
   return schema;
 }
 
