@@ -4,7 +4,6 @@ import { createDb, type Db } from '@computefabric/db/client';
 import type { Lifecycle } from '@computefabric/runtime/lifecycle';
 import type { Logger } from '@computefabric/runtime/log';
 import { bootstrapOperator } from './accounts/bootstrap-operator.ts';
-import { openDiskBlobStore } from './artifacts/disk-blob-store.ts';
 import { startSignals } from './background/signals.ts';
 import type { Config } from './config.ts';
 import { createApp } from './http/app.ts';
@@ -15,6 +14,7 @@ import { authProvider } from './http/middleware/auth-provider.ts';
 import { authUser } from './http/middleware/auth-user.ts';
 import { closeServer, listenOn } from './http/server.ts';
 import type { LeaseDeps } from './leases/lease-deps.ts';
+import { openObjectStore } from './objects/open-object-store.ts';
 import { metaRoutes } from './routes/meta/routes.ts';
 import { providerRoutes } from './routes/provider/routes.ts';
 import { userRoutes } from './routes/user/routes.ts';
@@ -45,7 +45,7 @@ export async function compose(
   lifecycle.add('database', close);
   const signals = await startSignals(databaseUrl, log);
   lifecycle.add('signals', () => signals.close());
-  const blobs = await openDiskBlobStore(join(config.home, 'blobs'));
+  const objects = await openObjectStore(config.objects.s3, join(config.home, 'blobs'));
 
   const { playMoney, playMoneyGrantMicros, defaultMaxPricePerHourMicros } = config.money;
   if (config.operatorToken) {
@@ -88,13 +88,13 @@ export async function compose(
       ...userRoutes({
         db,
         signals,
-        blobs,
+        objects,
         settings: config.leases,
         view: { playMoney, dashboardUrl: config.dashboardUrl },
         readerSlots: new ReaderSlots(),
         defaultMaxPricePerHourMicros,
       }),
-      ...providerRoutes({ ...leaseDeps, signals, blobs }),
+      ...providerRoutes({ ...leaseDeps, signals, objects }),
     ],
   });
   const server = await listenOn(app, config.http.host, config.http.port);

@@ -5,6 +5,7 @@ import { parseUsd } from '@computefabric/protocol/money';
 import { logLevelSetting, parseSettings, portSetting, secondsSetting } from '@computefabric/runtime/config';
 import { Secret, secretSetting } from '@computefabric/runtime/secret';
 import { z } from 'zod';
+import type { S3Settings } from './objects/s3-object-store.ts';
 
 const usdSetting = z.string().transform((text, context) => {
   const micros = parseUsd(text);
@@ -57,11 +58,38 @@ export const settings = z
     PLAY_MONEY_GRANT_USD: usdSetting.prefault('100'),
     /** Key of the payment provider. Without it all money is play money. */
     STRIPE_SECRET_KEY: secretSetting.optional(),
+    /** Where result files and checkpoints are kept instead of COMPUTEFABRIC_HOME; all five or none. */
+    S3_ENDPOINT: urlSetting.optional(),
+    S3_BUCKET: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be a bucket name')
+      .optional(),
+    S3_REGION: z.string().min(1).max(64).default('us-east-1'),
+    S3_ACCESS_KEY_ID: z.string().min(1).optional(),
+    S3_SECRET_ACCESS_KEY: secretSetting.optional(),
+    /** Put before every key, such as `market-1/`. */
+    S3_PREFIX: z
+      .string()
+      .regex(/^([A-Za-z0-9_-]+\/)*$/, 'must be empty or end with a slash, such as market-1/')
+      .default(''),
+    /** Bytes that nothing refers to any more are removed after this long. */
+    OBJECT_GRACE_SECONDS: secondsSetting.default(600),
+    /** Checkpoints of a job are removed this long after its end. */
+    CHECKPOINT_KEEP_SECONDS: secondsSetting.default(86_400),
     LOG_LEVEL: logLevelSetting.default('info'),
     /** `production` leaves out the check of our own replies against their contracts. */
     NODE_ENV: z.string().optional(),
   })
   .superRefine((values, context) => {
+    const s3 = [values.S3_ENDPOINT, values.S3_BUCKET, values.S3_ACCESS_KEY_ID, values.S3_SECRET_ACCESS_KEY];
+    if (s3.some((value) => value !== undefined) && s3.some((value) => value === undefined)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['S3_ENDPOINT'],
+        message:
+          'must come with S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or without any of them',
+      });
+    }
     const heartbeat = values.HEARTBEAT_SECONDS;
     if (heartbeat !== undefined && heartbeat > values.LEASE_TTL_SECONDS / 2) {
       context.addIssue({
@@ -89,6 +117,7 @@ export interface Config {
     platformFeeBps: number;
   };
   money: { playMoney: boolean; playMoneyGrantMicros: bigint; defaultMaxPricePerHourMicros: bigint };
+  objects: { s3: S3Settings | null; graceSeconds: number; keepCheckpointsSeconds: number };
   logLevel: z.output<typeof logLevelSetting>;
   checkReplies: boolean;
 }
@@ -119,8 +148,26 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       playMoneyGrantMicros: values.PLAY_MONEY_GRANT_USD,
       defaultMaxPricePerHourMicros: values.DEFAULT_MAX_PRICE_PER_HOUR_USD,
     },
+    objects: {
+      s3: s3Settings(values),
+      graceSeconds: values.OBJECT_GRACE_SECONDS,
+      keepCheckpointsSeconds: values.CHECKPOINT_KEEP_SECONDS,
+    },
     logLevel: values.LOG_LEVEL,
     checkReplies: values.NODE_ENV !== 'production',
+  };
+}
+
+function s3Settings(values: z.output<typeof settings>): S3Settings | null {
+  const { S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY } = values;
+  if (!S3_ENDPOINT || !S3_BUCKET || !S3_ACCESS_KEY_ID || !S3_SECRET_ACCESS_KEY) return null;
+  return {
+    endpoint: S3_ENDPOINT,
+    bucket: S3_BUCKET,
+    region: values.S3_REGION,
+    accessKeyId: S3_ACCESS_KEY_ID,
+    secretAccessKey: S3_SECRET_ACCESS_KEY,
+    prefix: values.S3_PREFIX,
   };
 }
 

@@ -6,8 +6,10 @@ import { AppError } from '@computefabric/runtime/errors';
 import { notify } from '../background/signals.ts';
 import { lockJob } from '../jobs/job.store.ts';
 import { findLease, type LeaseRow, lockLease } from '../leases/lease.store.ts';
+import { keepObject } from '../objects/keep-object.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import { touchObjects } from '../objects/stored-object.store.ts';
 import { upsertArtifact, usageBeside } from './artifact.store.ts';
-import type { BlobStore } from './blob-store.ts';
 
 interface PutArtifact {
   leaseId: LeaseId;
@@ -29,7 +31,7 @@ interface PutArtifact {
  * @throws AppError `lease/not-found`, `lease/stale`, `artifact/too-large` or `artifact/hash-mismatch`.
  */
 export async function putArtifact(
-  { db, blobs }: { db: Db; blobs: BlobStore },
+  { db, objects }: { db: Db; objects: ObjectStore },
   { body, signal, ...file }: PutArtifact,
 ): Promise<void> {
   const lease = await findLease(db, file.leaseId, file.providerId);
@@ -38,13 +40,16 @@ export async function putArtifact(
   await requireRoom(db, file);
   // A refusal in the middle must not destroy the request: it still has to be answered.
   const bytes: AsyncIterable<Uint8Array> = body.iterator({ destroyOnReturn: false });
-  const blobKey = await blobs.put(bytes, { sha256: file.sha256, sizeBytes: file.sizeBytes }, signal);
+  const facts = { sha256: file.sha256, sizeBytes: file.sizeBytes };
+  await keepObject({ db, objects }, lease.jobId, facts, bytes, signal);
   await db.transaction(async (tx) => {
     // The job first: every change of a lease takes the locks in this order.
     await lockJob(tx, lease.jobId);
     requireActive(await lockLease(tx, lease.id), file.fence);
     await requireRoom(tx, file);
     const { leaseId, path, sha256, sizeBytes } = file;
+    const [object] = await touchObjects(tx, lease.jobId, [sha256]);
+    if (!object) throw new AppError('server/busy'); // removed as abandoned: the machine sends it again
     await upsertArtifact(tx, {
       id: newId('artifact'),
       jobId: lease.jobId,
@@ -52,7 +57,7 @@ export async function putArtifact(
       path,
       sha256,
       sizeBytes,
-      blobKey,
+      blobKey: object.key,
     });
     await notify(tx, 'cf_job', lease.jobId);
   });

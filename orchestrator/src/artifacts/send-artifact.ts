@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Response } from 'express';
 import { invariant } from '@computefabric/runtime/invariant';
 import type { ArtifactRow } from './artifact.store.ts';
-import type { BlobStore } from './blob-store.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
 import { parseByteRange } from './byte-range.ts';
 
 /**
@@ -11,7 +11,7 @@ import { parseByteRange } from './byte-range.ts';
  * can go on. Always as plain bytes to be saved: a job's file must never run in somebody's browser as ours.
  */
 export async function sendArtifact(
-  blobs: BlobStore,
+  objects: ObjectStore,
   artifact: ArtifactRow,
   asked: { range: string | undefined; ifNoneMatch: string | undefined; ifRange: string | undefined },
   response: Response,
@@ -37,8 +37,8 @@ export async function sendArtifact(
     return;
   }
   const { start, end } = range === 'whole' ? { start: 0, end: artifact.sizeBytes - 1 } : range;
-  const bytes = await blobs.open(artifact.blobKey, { start, end });
-  invariant(bytes, `the bytes of ${artifact.id} are in the blob store`);
+  const bytes = await objects.open(artifact.blobKey, { start, end });
+  invariant(bytes, `the bytes of ${artifact.id} are in the object store`);
   response.set('content-length', String(end - start + 1));
   if (range !== 'whole')
     response.status(206).set('content-range', `bytes ${start}-${end}/${artifact.sizeBytes}`);

@@ -6,7 +6,6 @@ import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
 import * as sessionApi from '@computefabric/protocol/provider-api/v1/session';
 import { AppError } from '@computefabric/runtime/errors';
 import { putArtifact } from '../../artifacts/put-artifact.ts';
-import type { BlobStore } from '../../artifacts/blob-store.ts';
 import type { Signals } from '../../background/signals.ts';
 import { type BoundRoute, route } from '../../http/define-route.ts';
 import { readBytes } from '../../http/read-json.ts';
@@ -21,6 +20,7 @@ import {
   reportEnd,
   startLease,
 } from '../../leases/report-lease.ts';
+import type { ObjectStore } from '../../objects/object-store.ts';
 import { enrollProvider } from '../../providers/enroll-provider.ts';
 import { openProviderSession } from '../../sessions/open-session.ts';
 import { pollOffers } from '../../sessions/poll-offers.ts';
@@ -30,7 +30,7 @@ import { appendLogChunks } from '../../run-logs/append-log-chunks.ts';
 
 export interface ProviderRouteDeps extends LeaseDeps {
   signals: Signals;
-  blobs: BlobStore;
+  objects: ObjectStore;
 }
 
 interface LeaseCall {

@@ -6,7 +6,7 @@ import { type BoundRoute, route } from '../../http/define-route.ts';
 import { requireJob } from '../../jobs/require-job.ts';
 import type { UserRouteDeps } from './user-route-deps.ts';
 
-export function artifactRoutes({ db, blobs }: UserRouteDeps): BoundRoute[] {
+export function artifactRoutes({ db, objects }: UserRouteDeps): BoundRoute[] {
   return [
     route(api.listArtifacts, async ({ caller: { userId }, params }) => {
       const job = await requireJob(db, userId, params.job);
@@ -32,7 +32,7 @@ export function artifactRoutes({ db, blobs }: UserRouteDeps): BoundRoute[] {
         ifNoneMatch: request.get('if-none-match'),
         ifRange: request.get('if-range'),
       };
-      await sendArtifact(blobs, artifact, asked, response, signal);
+      await sendArtifact(objects, artifact, asked, response, signal);
     }),
   ];
 }

@@ -1,5 +1,5 @@
 import type { Db } from '@computefabric/db/client';
-import type { BlobStore } from '../../artifacts/blob-store.ts';
+import type { ObjectStore } from '../../objects/object-store.ts';
 import type { Signals } from '../../background/signals.ts';
 import type { ViewSettings } from '../../jobs/job-view.ts';
 import type { LeaseDeps } from '../../leases/lease-deps.ts';
@@ -9,7 +9,7 @@ import type { ReaderSlots } from '../../run-logs/reader-slots.ts';
 export interface UserRouteDeps {
   db: Db;
   signals: Signals;
-  blobs: BlobStore;
+  objects: ObjectStore;
   settings: LeaseDeps['settings'];
   view: ViewSettings;
   readerSlots: ReaderSlots;
