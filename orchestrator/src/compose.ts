@@ -4,6 +4,7 @@ import { createDb, type Db } from '@computefabric/db/client';
 import type { Lifecycle } from '@computefabric/runtime/lifecycle';
 import type { Logger } from '@computefabric/runtime/log';
 import { bootstrapOperator } from './accounts/bootstrap-operator.ts';
+import { startLeadership } from './background/leadership.ts';
 import { startSignals } from './background/signals.ts';
 import type { Config } from './config.ts';
 import { createApp } from './http/app.ts';
@@ -45,6 +46,8 @@ export async function compose(
   lifecycle.add('database', close);
   const signals = await startSignals(databaseUrl, log);
   lifecycle.add('signals', () => signals.close());
+  const leadership = await startLeadership(databaseUrl, log);
+  lifecycle.add('leadership', () => leadership.close());
   const objects = await openObjectStore(config.objects.s3, join(config.home, 'blobs'));
 
   const { playMoney, playMoneyGrantMicros, defaultMaxPricePerHourMicros } = config.money;
@@ -67,7 +70,12 @@ export async function compose(
     onStaleCall: (call) => countStaleCall({ call }),
   };
 
-  const workers = await startWorkers({ ...leaseDeps, signals });
+  const workers = await startWorkers({
+    ...leaseDeps,
+    signals,
+    leadership,
+    defaultMaxPricePerHourMicros,
+  });
   for (const [name, worker] of Object.entries(workers)) lifecycle.add(name, () => worker.close());
 
   const readiness = { migrated: true, listening: false };

@@ -1,5 +1,5 @@
 import type { Tx } from '@computefabric/db/client';
-import { newId, type UserId } from '@computefabric/protocol/ids';
+import { newId, type ScheduleId, type UserId } from '@computefabric/protocol/ids';
 import { CURRENCY, formatUsd } from '@computefabric/protocol/money';
 import type { JobSpec } from '@computefabric/protocol/user-api/job-spec';
 import { AppError } from '@computefabric/runtime/errors';
@@ -7,28 +7,38 @@ import { invariant } from '@computefabric/runtime/invariant';
 import { notify } from '../background/signals.ts';
 import { placeHold } from '../ledger/place-hold.ts';
 import { type JobTerms, quoteTerms } from '../pricing/quote.ts';
+import { findGroupOf } from './group-reads.store.ts';
 import type { JobRow } from './job.store.ts';
+import { insertDependencies } from './job-dependencies.store.ts';
 import { appendJobEvent } from './job-events.store.ts';
 import { nameFromImage } from './job-name.ts';
 import { insertJob, insertPayment, jobOf } from './job-reads.store.ts';
+import { columnsOf } from './job-row.ts';
+import { resolveDependencies } from './resolve-dependencies.ts';
+
+interface SubmitJob {
+  userId: UserId;
+  spec: JobSpec;
+  /** Price limit of a spec that names none. */
+  defaultMaxPricePerHourMicros: bigint;
+  /** The schedule that submits it. */
+  scheduleId?: ScheduleId | null;
+}
 
 /**
  * Puts a job into the queue: the job, the hold for the most that it may cost, its payment and its first event,
  * all in the caller's transaction. The matcher hears of it when that commits.
+ * A job that comes after others waits in `blocked` until they have ended.
  *
- * @param defaultMaxPricePerHourMicros price limit of a spec that names none
  * @throws AppError `job/name-taken`, `ledger/insufficient-funds` or `request/invalid`.
  */
-export async function submitJob(
-  tx: Tx,
-  {
-    userId,
-    spec,
-    defaultMaxPricePerHourMicros,
-  }: { userId: UserId; spec: JobSpec; defaultMaxPricePerHourMicros: bigint },
-): Promise<JobRow> {
+export async function submitJob(tx: Tx, submit: SubmitJob): Promise<JobRow> {
+  const { userId, spec, defaultMaxPricePerHourMicros } = submit;
   const terms = quoteTerms(spec, defaultMaxPricePerHourMicros);
-  const { id } = await insertNamed(tx, userId, spec, terms);
+  const after = await resolveDependencies(tx, userId, spec.after);
+  const state = after.every(({ met }) => met) ? 'queued' : 'blocked';
+  const { id } = await insertNamed(tx, submit, terms, state);
+  await insertDependencies(tx, { jobId: id }, after);
   await insertPayment(tx, {
     id: newId('payment'),
     jobId: id,
@@ -43,7 +53,8 @@ export async function submitJob(
     message: `Submitted. At most ${formatUsd(terms.holdMicros)} is reserved.`,
     data: { hold_micros: String(terms.holdMicros) },
   });
-  await notify(tx, 'cf_queue');
+  // Blocked: what it waits for may have ended while this was written, so it is looked at once it is there.
+  await notify(tx, state === 'queued' ? 'cf_queue' : 'cf_blocked', id);
   const job = await jobOf(tx, userId, id);
   invariant(job, `job ${id} exists once it was submitted`);
   return job;
@@ -52,36 +63,22 @@ export async function submitJob(
 /** Names tried before giving up: of 32⁴ tails, one that is taken is rare and five in a row do not happen. */
 const nameTries = 5;
 
-async function insertNamed(tx: Tx, userId: UserId, spec: JobSpec, terms: JobTerms): Promise<JobRow> {
+async function insertNamed(
+  tx: Tx,
+  { userId, spec, scheduleId = null }: SubmitJob,
+  terms: JobTerms,
+  state: 'queued' | 'blocked',
+): Promise<JobRow> {
   for (let attempt = 0; attempt < nameTries; attempt += 1) {
-    const inserted = await insertJob(tx, {
-      id: newId('job'),
-      userId,
-      name: spec.name ?? nameFromImage(spec.image),
-      image: spec.image,
-      command: spec.command,
-      env: spec.env,
-      ...terms.needs,
-      gpuModels: [...terms.needs.gpuModels],
-      regions: [...terms.needs.regions],
-      priority: spec.priority,
-      maxRetries: spec.retries.max,
-      retryOnExitCodes: spec.retries.on_exit_codes,
-      neverRetryOnExitCodes: spec.retries.never_on_exit_codes,
-      lostAfterSeconds: spec.disconnect.lost_after_seconds,
-      stopAfterSeconds: spec.disconnect.stop_after_seconds,
-      replaceWhenLost: spec.disconnect.replace,
-      keepOnReturn: spec.disconnect.keep,
-      checkpoint: spec.checkpoint,
-      stopGraceSeconds: spec.stop_grace_seconds,
-      timeLimitSeconds: spec.time_limit_seconds,
-      queueTimeoutSeconds: spec.queue_timeout_seconds,
-      holdMicros: terms.holdMicros,
-    });
+    const name = spec.name ?? nameFromImage(spec.image);
+    const taken = await findGroupOf(tx, userId, name); // a reference names a job or a group
+    const inserted = taken
+      ? null
+      : await insertJob(tx, { ...columnsOf(userId, spec, terms), id: newId('job'), name, state, scheduleId });
     if (inserted) return inserted;
     if (spec.name !== undefined) {
       throw new AppError('job/name-taken', {
-        message: `You have a job called ${spec.name} already.`,
+        message: `You have a job or group called ${spec.name} already.`,
         fields: [{ path: 'name', message: 'is taken' }],
       });
     }

@@ -2,7 +2,7 @@ import type { Tx } from '@computefabric/db/client';
 import { type EndReason, endReasonCodes, endReasonRow } from '@computefabric/protocol/end-reason';
 import { invariant } from '@computefabric/runtime/invariant';
 import { databaseNow } from '../background/database-now.ts';
-import { notify } from '../background/signals.ts';
+import { notifyAll } from '../background/signals.ts';
 import { endJob } from '../jobs/end-job.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, requeueJob } from '../jobs/job.store.ts';
@@ -45,7 +45,7 @@ export async function endLease(tx: Tx, settings: LeaseSettings, end: EndLease): 
     releaseSeconds: settings.leaseTtlSeconds,
   });
   if (!closed) return null;
-  await notify(tx, 'cf_queue');
+  await notifyAll(tx, 'cf_queue', [lease.providerId, job.id]);
   await decideJob(tx, settings, end);
   return closed;
 }
@@ -97,4 +97,5 @@ async function decideJob(
       backoff_seconds: backoffSeconds,
     },
   });
+  if (job.groupId !== null) await notifyAll(tx, 'cf_blocked', [job.groupId]); // other ranks of a gang follow
 }

@@ -15,6 +15,7 @@ import {
   nextLeaseExpiryMs,
 } from './lease-expiry.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
+import { loseOrSilence } from './silent-lease.ts';
 
 /** Rows handled in one pass before looking again; bounds the time of a pass. */
 const batch = 100;
@@ -67,11 +68,13 @@ export async function expireLease(deps: LeaseDeps, jobId: JobId, leaseId: LeaseI
         await endLease(tx, deps.settings, { job, lease, to: 'expired', reason: 'offer-expired' });
         break;
       case 'active':
+        await loseOrSilence(tx, deps.settings, job, lease);
+        break;
       case 'silent':
         await endLease(tx, deps.settings, { job, lease, to: 'lost', reason: 'provider-lost' });
         break;
       case 'releasing':
-        if (await releaseLease(tx, lease.id, 'lost')) await notify(tx, 'cf_queue');
+        if (await releaseLease(tx, lease.id, 'lost')) await notify(tx, 'cf_queue', lease.providerId);
         break;
       case 'released':
       case 'rejected':

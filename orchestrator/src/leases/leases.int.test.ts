@@ -2,16 +2,15 @@ import { createDb } from '@computefabric/db/client';
 import { jobEvents } from '@computefabric/db/schema/job-events';
 import { leases } from '@computefabric/db/schema/leases';
 import { createTestDatabase } from '@computefabric/db/testing';
-import type { JobId, ProviderId, UserId } from '@computefabric/protocol/ids';
+import { type GpuId, type JobId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
 import { asc, eq } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { loadMachines, loadQueue } from '../matching/market.store.ts';
-import { match } from '../matching/match.ts';
+import { loadMachines } from '../matching/market.store.ts';
 import { recordHeartbeat } from '../sessions/record-heartbeat.ts';
 import { marketFixture, testCards } from '../testing/market-fixture.ts';
 import { cancelJob } from './cancel-job.ts';
 import { expireLease } from './expire-leases.worker.ts';
-import { grantLease } from './grant-lease.ts';
+import { grantLeases } from './grant-leases.ts';
 import { extendLeasesAfterRestart } from './lease-expiry.store.ts';
 import {
   acceptLease,
@@ -75,6 +74,11 @@ async function eventTypes(jobId: JobId): Promise<string[]> {
 async function reservedGpus(): Promise<number> {
   const [view] = await loadMachines(connection.db, [machine]);
   return view?.gpus.filter((gpu) => gpu.freeMilli < 1_000).length ?? 0;
+}
+
+async function someGpuIds(count: number): Promise<GpuId[]> {
+  const [view] = await loadMachines(connection.db, [machine]);
+  return view?.gpus.slice(0, count).map(({ id }) => id) ?? [];
 }
 
 async function expire(leaseId: Awaited<ReturnType<typeof market.claimOf>>['leaseId'], seconds = 31) {
@@ -141,35 +145,29 @@ describe('the whole life of a try', () => {
 
 describe('granting', () => {
   test('of many grants of one proposal exactly one wins', async () => {
-    const [placement] = match(await loadQueue(connection.db, 10), await loadMachines(connection.db));
-    expect(placement).toBeDefined();
-    if (!placement) return;
+    const gpuIds = await someGpuIds(1);
     const results = await Promise.all(
-      Array.from({ length: 8 }, () => grantLease(connection.db, market.deps.settings, placement)),
+      Array.from({ length: 8 }, () =>
+        grantLeases(connection.db, market.deps.settings, [
+          [{ jobId: job, leaseId: newId('lease'), providerId: machine, gpuIds }],
+        ]),
+      ),
     );
-    expect(results.filter((result) => result === 'granted')).toHaveLength(1);
+    expect(results.flat().filter((result) => result === 'granted')).toHaveLength(1);
     expect(await reservedGpus()).toBe(1);
   });
 
   test('two jobs proposed for the same GPU: one is granted', async () => {
     const other = await market.addJob(renter);
-    const machines = await loadMachines(connection.db);
-    const gpuIds =
-      machines
-        .find(({ id }) => id === machine)
-        ?.gpus.slice(0, 1)
-        .map(({ id }) => id) ?? [];
+    const gpuIds = await someGpuIds(1);
     const results = await Promise.all(
       [job, other].map((jobId) =>
-        grantLease(connection.db, market.deps.settings, {
-          jobId,
-          providerId: machine,
-          gpuIds,
-          ratePerHourMicros: 360_000n,
-        }),
+        grantLeases(connection.db, market.deps.settings, [
+          [{ jobId, leaseId: newId('lease'), providerId: machine, gpuIds }],
+        ]),
       ),
     );
-    expect(results.toSorted()).toEqual(['granted', 'stale']);
+    expect(results.flat().toSorted()).toEqual(['granted', 'stale']);
     // The loser's transaction left nothing behind: it waits as before.
     const states = [(await market.jobRow(job)).state, (await market.jobRow(other)).state].toSorted();
     expect(states).toEqual(['preparing', 'queued']);

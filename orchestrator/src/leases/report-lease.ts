@@ -10,6 +10,7 @@ import { endLease } from './end-lease.ts';
 import { judgeEnd } from './judge-end.ts';
 import { activateLease, type LeaseClaim, markExited, markStarted, releaseLease } from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
+import { termSeconds } from './silent-lease.ts';
 
 /*
  * What a machine reports of a try, in the order of its life. Each report may come twice: the second finds the
@@ -20,7 +21,7 @@ import type { LeaseDeps } from './lease-deps.ts';
 export async function acceptLease(deps: LeaseDeps, claim: LeaseClaim): Promise<void> {
   await withClaimedLease(deps, 'accept', claim, async (tx, job, lease) => {
     if (lease.state === 'active') return;
-    if (!(await activateLease(tx, claim, deps.settings.leaseTtlSeconds))) throw stale();
+    if (!(await activateLease(tx, claim, termSeconds(deps.settings, job)))) throw stale();
     await appendJobEvent(tx, {
       jobId: job.id,
       type: 'accepted',
@@ -120,6 +121,6 @@ export async function releaseClaimedLease(deps: LeaseDeps, claim: LeaseClaim): P
   await withClaimedLease(deps, 'released', claim, async (tx, _job, lease) => {
     if (lease.state === 'released') return;
     if (!(await releaseLease(tx, lease.id, 'released'))) throw stale();
-    await notify(tx, 'cf_queue');
+    await notify(tx, 'cf_queue', lease.providerId);
   });
 }

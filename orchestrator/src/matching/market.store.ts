@@ -1,13 +1,14 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { gpus } from '@computefabric/db/schema/gpus';
+import { jobGroups } from '@computefabric/db/schema/job-groups';
 import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import { providers } from '@computefabric/db/schema/providers';
 import { endReasonCodes, endReasonRow } from '@computefabric/protocol/end-reason';
-import type { GpuId, ProviderId } from '@computefabric/protocol/ids';
+import type { GpuId, GroupId, JobId, ProviderId } from '@computefabric/protocol/ids';
 import { holdingLeaseStates } from '@computefabric/protocol/lease-state';
-import { and, asc, eq, inArray, isNull, lte, ne, or, sql } from 'drizzle-orm';
-import type { QueuedJob } from './match.ts';
+import { and, asc, eq, gt, inArray, ne, sql } from 'drizzle-orm';
+import type { QueuedJob } from './queue/queued-job.ts';
 import type { MachineView } from './machine-view.ts';
 
 /** Every machine that has ever said hello, or those named, with what is free of it now. */
@@ -25,7 +26,13 @@ export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): P
     .orderBy(asc(gpus.providerId), asc(gpus.index));
   const leaseRows = await db
     .select({
+      id: leases.id,
+      jobId: leases.jobId,
+      userId: jobs.userId,
       providerId: leases.providerId,
+      spot: leases.spot,
+      stopping: sql<boolean>`${leases.desired} = 'stop' or ${leases.state} = 'releasing'`,
+      endsInMs: endsInMs.as('ends_in_ms'),
       cpuMilli: leases.cpuMilli,
       memoryMib: leases.memoryMib,
       diskMib: leases.diskMib,
@@ -33,6 +40,7 @@ export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): P
       gpuMilli: leases.gpuMilli,
     })
     .from(leases)
+    .innerJoin(jobs, eq(jobs.id, leases.jobId))
     .where(
       and(
         inArray(leases.state, holdingLeaseStates),
@@ -68,6 +76,7 @@ export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): P
       cachedImages: provider.cachedImages,
       availability: provider.availability,
       awayInMs,
+      running: taken,
       gpus: (gpusOf.get(provider.id) ?? []).map((gpu) => ({
         id: gpu.id,
         name: gpu.name,
@@ -83,8 +92,18 @@ export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): P
 
 /** Until a planned absence; 0 while it lasts, null without one. */
 const awayInMs = sql<number | null>`case
-  when ${providers.awayUntil} <= now() then null
+  when ${providers.awayFrom} is null or ${providers.awayUntil} <= now() then null
   else greatest(extract(epoch from ${providers.awayFrom} - now()) * 1000, 0)::float8 end`;
+
+/**
+ * A program ends by its time limit; one that was told to stop, by the moment given for that; what has ended is
+ * cleaned up by the time that its lease runs out.
+ */
+const endsInMs = sql<number>`greatest(0, extract(epoch from case
+  when ${leases.state} = 'releasing' then ${leases.expiresAt}
+  when ${leases.stopBy} is not null then ${leases.stopBy}
+  else coalesce(${leases.startedAt}, now()) + make_interval(secs => ${jobs.timeLimitSeconds})
+  end - now()) * 1000)::float8`;
 
 function byProvider<T extends { providerId: ProviderId }>(rows: readonly T[]): Map<ProviderId, T[]> {
   const groups = new Map<ProviderId, T[]>();
@@ -118,46 +137,62 @@ export const needsColumns = {
   minTier: jobs.minTier,
   class: jobs.class,
   maxPricePerHourMicros: jobs.maxPricePerHourMicros,
+  timeLimitSeconds: jobs.timeLimitSeconds,
+  checkpoint: jobs.checkpoint,
 };
 
 const machineFaults = endReasonCodes.filter((reason) => endReasonRow(reason).requeue);
 
-/** The head of the queue: jobs that may be matched now, longest waiting first. */
-export async function loadQueue(db: Db, limit: number): Promise<QueuedJob[]> {
-  const lastTry = db
-    .selectDistinctOn([leases.jobId], {
-      jobId: leases.jobId,
-      providerId: leases.providerId,
-      endReason: leases.endReason,
-    })
-    .from(leases)
-    .innerJoin(jobs, and(eq(jobs.id, leases.jobId), eq(jobs.state, 'queued')))
-    .orderBy(leases.jobId, sql`${leases.attempt} desc`)
-    .as('last_try');
+/** The machine of a job's last try when that failed for the machine's sake; asked only of jobs that have had one. */
+const machineToAvoid = sql<ProviderId | null>`case when ${jobs.attempts} > 0 then (
+  select case when last.end_reason in (${sql.join(
+    machineFaults.map((reason) => sql`${reason}`),
+    sql`, `,
+  )}) then last.provider_id end
+  from leases last where last.job_id = ${jobs.id} order by last.attempt desc limit 1) end`;
+
+const queuedColumns = {
+  id: jobs.id,
+  userId: jobs.userId,
+  needs: needsColumns,
+  image: jobs.image,
+  priority: jobs.priority,
+  queuedAtMs: sql<number>`(extract(epoch from ${jobs.queuedAt}) * 1000)::float8`,
+  backoffMs: sql<number>`greatest(0, coalesce(extract(epoch from ${jobs.notBefore} - now()) * 1000, 0))::float8`,
+  avoid: machineToAvoid,
+  gangId: jobGroups.id,
+  gangSize: jobGroups.size,
+};
+
+/** Those of the named jobs that wait for a machine. */
+export async function loadQueuedJobs(db: Db, ids: readonly JobId[]): Promise<QueuedJob[]> {
+  if (ids.length === 0) return [];
   const rows = await db
-    .select({
-      id: jobs.id,
-      needs: needsColumns,
-      lastProvider: lastTry.providerId,
-      lastReason: lastTry.endReason,
-    })
+    .select(queuedColumns)
     .from(jobs)
-    .leftJoin(lastTry, eq(lastTry.jobId, jobs.id))
-    .where(and(eq(jobs.state, 'queued'), or(isNull(jobs.notBefore), lte(jobs.notBefore, sql`now()`))))
-    .orderBy(asc(jobs.queuedAt), asc(jobs.id))
-    .limit(limit);
-  return rows.map((row) => ({
-    id: row.id,
-    needs: row.needs,
-    avoid: row.lastReason && machineFaults.includes(row.lastReason) ? row.lastProvider : null,
-  }));
+    .leftJoin(jobGroups, ofGang)
+    .where(and(eq(jobs.state, 'queued'), sql`${jobs.id} = any(${sql.param([...ids])}::text[])`));
+  return rows.map(toQueuedJob);
 }
 
-/** Milliseconds until the next queued job's back-off ends; null when none is in back-off. */
-export async function nextBackoffEndMs(db: Db): Promise<number | null> {
-  const [row] = await db
-    .select({ ms: sql<number | null>`(extract(epoch from min(${jobs.notBefore}) - now()) * 1000)::float8` })
+/** A page of the jobs that wait for a machine, in the order of their ids, after the one named. */
+export async function pageQueuedJobs(db: Db, after: JobId | null, limit: number): Promise<QueuedJob[]> {
+  const rows = await db
+    .select(queuedColumns)
     .from(jobs)
-    .where(and(eq(jobs.state, 'queued'), sql`${jobs.notBefore} > now()`));
-  return row?.ms ?? null;
+    .leftJoin(jobGroups, ofGang)
+    .where(and(eq(jobs.state, 'queued'), after === null ? undefined : gt(jobs.id, after)))
+    .orderBy(asc(jobs.id))
+    .limit(limit);
+  return rows.map(toQueuedJob);
+}
+
+const ofGang = and(eq(jobGroups.id, jobs.groupId), eq(jobGroups.kind, 'gang'));
+
+function toQueuedJob({
+  gangId,
+  gangSize,
+  ...job
+}: Omit<QueuedJob, 'gang'> & { gangId: GroupId | null; gangSize: number | null }): QueuedJob {
+  return { ...job, gang: gangId && gangSize ? { groupId: gangId, size: gangSize } : null };
 }

@@ -1,10 +1,11 @@
-import type { GpuId, JobId, ProviderId, UserId } from '@computefabric/protocol/ids';
+import type { GpuId, GroupId, JobId, LeaseId, ProviderId, UserId } from '@computefabric/protocol/ids';
+import { newId } from '@computefabric/protocol/ids';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { explain } from './explain.ts';
-import { askedGigabytes, failedFilters, offeredGigabytes } from './filters.ts';
-import { isModel, type JobNeeds, type MachineView, needsWith } from './machine-view.ts';
-import { Matcher, match, rank } from './match.ts';
+import { failedFilters } from './filters.ts';
+import { type JobNeeds, type MachineView, needsWith, type RunningLease } from './machine-view.ts';
+import { Matcher, rank } from './match.ts';
+import type { QueuedJob } from './queue/queued-job.ts';
 
 const anyNeeds: JobNeeds = needsWith({ gpus: 1, maxPricePerHourMicros: 1_000_000n });
 
@@ -39,22 +40,84 @@ function machine(name: string, cards: [string, number][], overrides: Partial<Mac
     cachedImages: [],
     availability: 'open',
     awayInMs: null,
+    running: [],
     ...overrides,
+  };
+}
+
+/** The machine with a try that has these of its GPUs for so long. */
+function busy(view: MachineView, gpus: number[], minutes: number, spot = false): MachineView {
+  const lease: RunningLease = {
+    id: newId('lease') as LeaseId,
+    jobId: newId('job'),
+    userId: 'user_other' satisfies UserId,
+    gpuIds: gpus.map((index) => view.gpus[index]?.id).filter((id) => id !== undefined),
+    gpuMilli: 1_000,
+    cpuMilli: 1_000,
+    memoryMib: 1_024,
+    diskMib: 0,
+    spot,
+    stopping: false,
+    endsInMs: minutes * 60_000,
+  };
+  return {
+    ...view,
+    cpuMilliFree: view.cpuMilliFree - 1_000,
+    memoryMibFree: view.memoryMibFree - 1_024,
+    gpus: view.gpus.map((gpu, index) => (gpus.includes(index) ? { ...gpu, freeMilli: 0 } : gpu)),
+    running: [...view.running, lease],
   };
 }
 
 const rtx4090: [string, number] = ['NVIDIA GeForce RTX 4090', 24_564];
 const a100: [string, number] = ['NVIDIA A100 80GB PCIe', 81_920];
 
-function job(id: string, needs: Partial<JobNeeds> = {}, avoid: ProviderId | null = null) {
-  return { id: `job_${id}` satisfies JobId, needs: { ...anyNeeds, ...needs }, avoid };
+let clock = 0;
+
+function job(name: string, needs: Partial<JobNeeds> = {}, rest: Partial<QueuedJob> = {}): QueuedJob {
+  clock += 1;
+  return {
+    id: `job_${name}` satisfies JobId,
+    userId: 'user_renter' satisfies UserId,
+    needs: { ...anyNeeds, ...needs },
+    image: 'busybox',
+    priority: 50,
+    queuedAtMs: clock,
+    backoffMs: 0,
+    avoid: null,
+    gang: null,
+    ...rest,
+  };
 }
 
+function matcherOf(queue: readonly QueuedJob[], machines: readonly MachineView[]): Matcher {
+  const matcher = new Matcher();
+  for (const view of machines) matcher.fleet.set(view, 0);
+  for (const each of queue) matcher.enqueue(each, 0);
+  return matcher;
+}
+
+/** What one pass places, in the order in which it decides. */
+function match(queue: readonly QueuedJob[], machines: readonly MachineView[]) {
+  return matcherOf(queue, machines).propose(1_000, 0).sets.flat();
+}
+
+const idsOf = (placements: readonly { jobId: JobId }[]) => placements.map(({ jobId }) => jobId);
+
 describe('placing jobs', () => {
-  test('two jobs of one call never get the same GPU', () => {
+  test('two jobs of one pass never get the same GPU', () => {
     const placements = match([job('a'), job('b'), job('c')], [machine('one', [rtx4090, rtx4090])]);
-    expect(placements.map(({ jobId }) => jobId)).toEqual(['job_a', 'job_b']);
+    expect(idsOf(placements)).toEqual(['job_a', 'job_b']);
     expect(new Set(placements.flatMap(({ gpuIds }) => gpuIds)).size).toBe(2);
+  });
+
+  test('what was placed in one pass is taken in the next', () => {
+    const matcher = matcherOf([job('a')], [machine('one', [rtx4090])]);
+    expect(matcher.propose(10, 0).sets).toHaveLength(1);
+    matcher.enqueue(job('b'), 0);
+    expect(matcher.propose(10, 0).sets).toHaveLength(0);
+    matcher.fleet.set(machine('one', [rtx4090]), 0); // it is free again
+    expect(idsOf(matcher.propose(10, 0).sets.flat())).toEqual(['job_b']);
   });
 
   test('the cheaper machine wins, then the one that wastes less GPU memory', () => {
@@ -62,40 +125,70 @@ describe('placing jobs', () => {
     const big = machine('big', [a100]);
     const small = machine('small', [rtx4090]);
     expect(rank(anyNeeds, [dear, big, small]).map(({ name }) => name)).toEqual(['small', 'big', 'dear']);
+    const order = match([job('a'), job('b'), job('c')], [dear, big, small]);
+    expect(order.map(({ providerId }) => providerId)).toEqual([small.id, big.id, dear.id]);
+  });
+
+  test('a machine that spoils half of its tries must be less than half the price', () => {
+    const flaky = machine('flaky', [rtx4090], { reliabilityMilli: 500, pricePerGpuHourMicros: 300_000n });
+    const solid = machine('solid', [rtx4090], { pricePerGpuHourMicros: 500_000n });
+    expect(match([job('a')], [flaky, solid])[0]?.providerId).toBe(solid.id);
+    const cheap = { ...flaky, pricePerGpuHourMicros: 200_000n };
+    expect(match([job('a')], [cheap, solid])[0]?.providerId).toBe(flaky.id);
+  });
+
+  test('of equally priced machines the one that has the image already is taken', () => {
+    const cold = machine('a-cold', [rtx4090]);
+    const warm = machine('b-warm', [rtx4090], { cachedImages: ['pytorch/pytorch:latest'] });
+    const placed = match([job('a', {}, { image: 'pytorch/pytorch:latest' })], [cold, warm]);
+    expect(placed[0]?.providerId).toBe(warm.id);
+  });
+
+  test('a job that may still run when the owner returns is not placed there', () => {
+    const away = machine('one', [rtx4090], { awayInMs: 30 * 60_000 });
+    expect(match([job('long', { timeLimitSeconds: 3_600 })], [away])).toEqual([]);
+    expect(idsOf(match([job('short', { timeLimitSeconds: 1_200 })], [away]))).toEqual(['job_short']);
+  });
+
+  test('a machine that takes no work is not used, whatever its state', () => {
+    const closed = [
+      machine('paused', [rtx4090], { availability: 'paused' }),
+      machine('draining', [rtx4090], { state: 'draining' }),
+      machine('offline', [rtx4090], { state: 'offline' }),
+    ];
+    expect(match([job('a')], closed)).toEqual([]);
   });
 
   test('a job goes elsewhere than to the machine that has just failed it, but back to it when there is no other', () => {
     const one = machine('one', [rtx4090]);
     const two = machine('two', [rtx4090], { pricePerGpuHourMicros: 400_000n });
-    expect(match([job('a', {}, one.id)], [one, two])[0]?.providerId).toBe(two.id);
-    expect(match([job('a', {}, one.id)], [one])[0]?.providerId).toBe(one.id);
+    expect(match([job('a', {}, { avoid: one.id })], [one, two])[0]?.providerId).toBe(two.id);
+    expect(match([job('a', {}, { avoid: one.id })], [one])[0]?.providerId).toBe(one.id);
   });
 
   test('between equal machines a job goes where it strands less: whole machines stay whole', () => {
-    const started = machine('b-started', [rtx4090, rtx4090, rtx4090, rtx4090], {
-      gpus: machine('b-started', [rtx4090, rtx4090, rtx4090, rtx4090]).gpus.map((gpu, index) => ({
-        ...gpu,
-        freeMilli: index > 0 ? 1_000 : 0,
-      })),
-    });
-    const whole = machine('a-whole', [rtx4090, rtx4090, rtx4090, rtx4090]);
+    const four = [rtx4090, rtx4090, rtx4090, rtx4090];
     const matcher = new Matcher();
     // The market has seen jobs that need all four cards of a machine: one of those must still find one.
-    matcher.match(
-      Array.from({ length: 20 }, (_, index) => job(`big${index}`, { gpus: 4 })),
-      [],
-    );
-    expect(matcher.match([job('small')], [whole, started])[0]?.providerId).toBe(started.id);
+    for (let index = 0; index < 20; index += 1) matcher.enqueue(job(`big${index}`, { gpus: 4 }), 0);
+    for (let index = 0; index < 20; index += 1) matcher.queue.remove(`job_big${index}`);
+    const started = busy(machine('b-started', four), [0], 60);
+    for (const view of [machine('a-whole', four), started]) matcher.fleet.set(view, 0);
+    matcher.enqueue(job('small'), 0);
+    expect(matcher.propose(1, 0).sets[0]?.[0]?.providerId).toBe(started.id);
   });
 
   test('the smallest fitting cards of a mixed machine are taken', () => {
     const mixed = machine('mixed', [a100, rtx4090]);
-    expect(match([job('a', { minVramMib: 20_000 })], [mixed])[0]?.gpuIds).toEqual(['gpu_mixed1']);
+    const placed = match([job('a', { gpuModels: ['RTX 4090', 'A100'], minVramMib: 20_000 })], [mixed]);
+    expect(placed).toHaveLength(1);
   });
 
-  test('the rate is that of all GPUs together', () => {
-    const placement = match([job('a', { gpus: 2 })], [machine('one', [rtx4090, rtx4090])])[0];
-    expect(placement?.ratePerHourMicros).toBe(700_000n);
+  test('shares of a GPU are given only where its owner allows it, and never more than there is', () => {
+    const quarter = { gpuMilli: 250 };
+    const queue = Array.from({ length: 6 }, (_, index) => job(`q${index}`, quarter));
+    expect(match(queue, [machine('own', [rtx4090])])).toEqual([]);
+    expect(match(queue, [machine('shared', [rtx4090], { sharesGpus: true })])).toHaveLength(4);
   });
 
   test('what is placed always fits, whatever is asked and offered', () => {
@@ -131,15 +224,23 @@ describe('placing jobs', () => {
           for (const target of machines) {
             const here = placements.filter(({ providerId }) => providerId === target.id);
             const needs = here.map(({ jobId }) => queue.find(({ id }) => id === jobId)?.needs ?? anyNeeds);
-            expect(needs.reduce((sum, { cpuMilli }) => sum + cpuMilli, 0)).toBeLessThanOrEqual(
-              target.cpuMilli,
-            );
-            expect(needs.reduce((sum, { memoryMib }) => sum + memoryMib, 0)).toBeLessThanOrEqual(
-              target.memoryMib,
-            );
+            const sum = (amount: (each: JobNeeds) => number) =>
+              needs.reduce((all, each) => all + amount(each), 0);
+            expect(sum(({ cpuMilli }) => cpuMilli)).toBeLessThanOrEqual(target.cpuMilli);
+            expect(sum(({ memoryMib }) => memoryMib)).toBeLessThanOrEqual(target.memoryMib);
             for (const [index, placement] of here.entries()) {
               expect(failedFilters(target, needs[index] ?? anyNeeds)).toEqual([]);
               expect(placement.gpuIds.length).toBe(needs[index]?.gpus);
+            }
+          }
+          // And nothing is left waiting for which a machine is free.
+          const placed = new Set(idsOf(placements));
+          if (placements.length === 0) {
+            for (const { id, needs } of queue.filter((each) => !placed.has(each.id))) {
+              expect([id, machines.some((target) => failedFilters(target, needs).length === 0)]).toEqual([
+                id,
+                false,
+              ]);
             }
           }
         },
@@ -148,75 +249,193 @@ describe('placing jobs', () => {
   });
 });
 
-describe('GPU models', () => {
-  test.each([
-    ['NVIDIA GeForce RTX 4090', 'RTX 4090', true],
-    ['NVIDIA GeForce RTX 4090', 'rtx4090', true],
-    ['NVIDIA GeForce RTX 4090', 'NVIDIA GeForce RTX 4090', true],
-    ['NVIDIA GeForce RTX 4090', '4090', true],
-    ['NVIDIA GeForce RTX 4090 Laptop GPU', 'RTX 4090', false],
-    ['NVIDIA GeForce RTX 4070 Ti', 'RTX 4070', false],
-    ['NVIDIA A100 80GB PCIe', 'A100', true],
-    ['NVIDIA A100-SXM4-40GB', 'a100', true],
-    ['NVIDIA A1000', 'A100', false],
-    ['NVIDIA H100 80GB HBM3', 'H100', true],
-    ['NVIDIA H100 80GB HBM3', 'H200', false],
-    ['NVIDIA H100 80GB HBM3', ' ', false],
-  ])('a card %s asked for as %s: %s', (card, model, expected) => {
-    expect(isModel(card, model)).toBe(expected);
+describe('whose turn it is', () => {
+  test('of one account the higher priority goes first, then who has waited longer', () => {
+    const queue = [job('first'), job('second'), job('urgent', {}, { priority: 60 })];
+    expect(idsOf(match(queue, [machine('one', [rtx4090, rtx4090])]))).toEqual(['job_urgent', 'job_first']);
+  });
+
+  test('a low priority waits longer, and not for ever', () => {
+    const hour = 3_600_000;
+    const low = job('low', {}, { priority: 0, queuedAtMs: 0 });
+    const early = job('early', {}, { queuedAtMs: hour / 2 });
+    const late = job('late', {}, { queuedAtMs: hour });
+    const one = [machine('one', [rtx4090])];
+    expect(idsOf(match([low, early], one))).toEqual(['job_early']);
+    expect(idsOf(match([low, late], one))).toEqual(['job_low']);
+  });
+
+  test('between accounts the one that has less of the market goes first, however many jobs the other has', () => {
+    const many = Array.from({ length: 8 }, (_, index) => job(`m${index}`));
+    const few = [0, 1].map((index) => job(`f${index}`, {}, { userId: 'user_small' }));
+    const placed = idsOf(match([...many, ...few], [machine('one', [rtx4090, rtx4090, rtx4090, rtx4090])]));
+    expect(placed.filter((id) => id.startsWith('job_f'))).toHaveLength(2);
+    expect(placed.filter((id) => id.startsWith('job_m'))).toHaveLength(2);
+  });
+
+  test('what an account has already counts: the scarcest of what it has decides', () => {
+    const view = machine('one', [rtx4090, rtx4090, rtx4090]);
+    const has = busy(view, [0], 60);
+    const machines = [
+      { ...has, running: has.running.map((lease) => ({ ...lease, userId: 'user_renter' as UserId })) },
+    ];
+    const queue = [job('more'), job('more2'), job('new', {}, { userId: 'user_new' })];
+    expect(idsOf(match(queue, machines))[0]).toBe('job_new');
+  });
+
+  test('a spot job lets an on-demand job pass that came later, and is not passed for ever', () => {
+    const spot = job('spot', { class: 'spot' }, { queuedAtMs: 0 });
+    const soon = job('soon', {}, { queuedAtMs: 60_000 });
+    const late = job('late', {}, { queuedAtMs: 7_200_000 });
+    const one = [machine('one', [rtx4090])];
+    expect(idsOf(match([spot, soon], one))).toEqual(['job_soon']);
+    expect(idsOf(match([spot, late], one))).toEqual(['job_spot']);
+  });
+
+  test('a job in back-off lets others pass and comes back when it has ended', () => {
+    const matcher = matcherOf(
+      [job('resting', {}, { backoffMs: 5_000 }), job('ready')],
+      [machine('one', [rtx4090])],
+    );
+    expect(idsOf(matcher.propose(10, 0).sets.flat())).toEqual(['job_ready']);
+    expect(matcher.queue.wakeRested(4_000)).toBe(1_000);
+    matcher.fleet.set(machine('one', [rtx4090]), 5_000);
+    expect(matcher.queue.wakeRested(5_000)).toBeNull();
+    expect(idsOf(matcher.propose(10, 5_000).sets.flat())).toEqual(['job_resting']);
   });
 });
 
-describe('why a job waits', () => {
-  test('80 GB on a market of 24 GB cards: says so, and what would change it', () => {
-    const waiting = explain({ ...anyNeeds, minVramMib: 76_294 }, [machine('one', [rtx4090, rtx4090])], 3);
-    expect(waiting.position).toBe(3);
-    expect(waiting.filters).toEqual([
-      { filter: 'vram', excluded: 1, sole: 1, sentence: '1 machine: less than 80 GB of GPU memory' },
+describe('the head of the line', () => {
+  const four = machine('four', [rtx4090, rtx4090, rtx4090, rtx4090]);
+
+  test('a job that would delay it is not started, one that ends in time is', () => {
+    const half = busy(four, [0, 1], 60);
+    const head = job('head', { gpus: 4 });
+    const long = job('long', { timeLimitSeconds: 2 * 3_600 });
+    const short = job('short', { timeLimitSeconds: 1_800 });
+    expect(idsOf(match([head, long, short], [half]))).toEqual(['job_short']);
+  });
+
+  test('what it will not need may be used for as long as anybody likes', () => {
+    const half = busy(four, [0, 1], 60);
+    const head = job('head', { gpus: 3 });
+    const long = job('long', { timeLimitSeconds: 24 * 3_600 });
+    expect(idsOf(match([head, long], [half]))).toEqual(['job_long']);
+  });
+
+  test('stays first in later passes, while nothing has become free', () => {
+    const matcher = matcherOf([job('head', { gpus: 4 })], [busy(four, [0, 1], 60)]);
+    expect(matcher.propose(10, 0).sets).toEqual([]);
+    matcher.enqueue(job('long', { timeLimitSeconds: 2 * 3_600 }), 0);
+    expect(matcher.propose(10, 10).sets).toEqual([]);
+  });
+
+  test('starts as soon as its place is free', () => {
+    const matcher = matcherOf([job('head', { gpus: 4 }), job('long')], [busy(four, [0, 1], 60)]);
+    matcher.propose(10, 0);
+    matcher.fleet.set(four, 1_000);
+    expect(idsOf(matcher.propose(10, 1_000).sets.flat())).toEqual(['job_head']);
+  });
+
+  test('holds nothing up that goes to another machine', () => {
+    const other = machine('other', [rtx4090]);
+    expect(idsOf(match([job('head', { gpus: 4 }), job('long')], [busy(four, [0], 60), other]))).toEqual([
+      'job_long',
     ]);
-    expect(waiting.suggestion).toContain('--vram 24GB');
+  });
+});
+
+describe('spot jobs give way', () => {
+  test('to an on-demand job that fits nowhere else: the fewest that make room', () => {
+    const two = machine('two', [rtx4090, rtx4090]);
+    const full = busy(busy(two, [0], 60, true), [1], 30, true);
+    const { sets, preemptions } = matcherOf([job('on-demand')], [full]).propose(10, 0);
+    expect(sets).toEqual([]);
+    expect(preemptions).toHaveLength(1);
+    // The one with the longest time to go: it has done least.
+    expect(preemptions[0]?.leaseIds).toEqual([full.running[0]?.id]);
   });
 
-  test('a busy machine is waited for, and no change is suggested', () => {
-    const busy = machine('one', [rtx4090], { cpuMilliFree: 0 });
-    const waiting = explain(anyNeeds, [busy], 1);
-    expect(waiting.filters.map(({ filter }) => filter)).toEqual(['busy']);
-    expect(waiting.suggestion).toBeNull();
-    expect(waiting.summary).toContain('busy');
+  test('not to another spot job, and not where a machine is free', () => {
+    const full = busy(machine('one', [rtx4090]), [0], 60, true);
+    expect(matcherOf([job('spot', { class: 'spot' })], [full]).propose(10, 0).preemptions).toEqual([]);
+    const free = machine('free', [rtx4090]);
+    expect(matcherOf([job('a')], [full, free]).propose(10, 0).preemptions).toEqual([]);
   });
 
-  test('a price that is too low is told with the price that would do', () => {
-    const waiting = explain({ ...anyNeeds, maxPricePerHourMicros: 100_000n }, [machine('one', [rtx4090])], 1);
-    expect(waiting.filters.map(({ filter }) => filter)).toEqual(['price']);
-    expect(waiting.suggestion).toContain('--max-price 0.35');
+  test('on-demand jobs never give way', () => {
+    const full = busy(machine('one', [rtx4090]), [0], 60);
+    expect(matcherOf([job('a')], [full]).propose(10, 0).preemptions).toEqual([]);
   });
 
-  test('a job that rests after a spoiled try says why and for how long, and not that it is about to start', () => {
-    const backoff = { seconds: 3.2, why: 'The machine could not run the job.' };
-    const waiting = explain(anyNeeds, [machine('one', [rtx4090])], 1, backoff);
-    expect(waiting.summary).toBe('The machine could not run the job. The job is tried again in 4 s.');
-  });
-
-  test('an empty market is told apart from one that is asleep', () => {
-    expect(explain(anyNeeds, [], 1).summary).toContain('No machine has joined');
-    const asleep = explain(anyNeeds, [machine('one', [rtx4090], { state: 'offline' })], 1);
-    expect(asleep.summary).toBe('No machine is online.');
-    expect(asleep.suggestion).toContain('one');
-  });
-
-  test('whatever --vram is suggested is satisfied by the card it was suggested for', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 512, max: 200_000 }), (mib) => {
-        const asMib = (Number.parseFloat(offeredGigabytes(mib)) * 1e9) / 1_048_576;
-        expect(Math.ceil(asMib)).toBeLessThanOrEqual(mib);
-      }),
+  test('once asked, nobody else is asked for the same job while the first is on its way out', () => {
+    const two = machine('two', [rtx4090, rtx4090]);
+    const full = busy(busy(two, [0], 60, true), [1], 30, true);
+    const matcher = matcherOf([job('a')], [full]);
+    expect(matcher.propose(10, 0).preemptions).toHaveLength(1);
+    matcher.fleet.set(
+      { ...full, running: full.running.map((lease, index) => ({ ...lease, stopping: index === 0 })) },
+      100,
     );
-    expect([24_564, 81_920, 8_192, 81_559].map(offeredGigabytes)).toEqual([
-      '24 GB',
-      '80 GB',
-      '8 GB',
-      '80 GB',
-    ]);
-    expect(askedGigabytes(76_294)).toBe('80 GB');
+    expect(matcher.propose(10, 100).preemptions).toEqual([]);
   });
+
+  test('what is left free by evictions is not taken by others before the job that asked', () => {
+    const one = machine('one', [rtx4090]);
+    const matcher = matcherOf([job('asked')], [busy(one, [0], 60, true)]);
+    matcher.propose(10, 0);
+    matcher.enqueue(job('later', {}, { userId: 'user_new' }), 500);
+    matcher.fleet.set(one, 1_000);
+    expect(matcher.propose(1, 1_000).sets.flat()).toHaveLength(1);
+  });
+});
+
+describe('gangs', () => {
+  const gang = (name: string, size: number, ranks = size) =>
+    Array.from({ length: ranks }, (_, rank) =>
+      job(`${name}${rank}`, {}, { gang: { groupId: `group_${name}` satisfies GroupId, size } }),
+    );
+
+  test('start all at once, each rank on a machine of its own, or not at all', () => {
+    const three = ['a', 'b', 'c'].map((name) => machine(name, [rtx4090, rtx4090]));
+    const [set] = matcherOf(gang('g', 3), three).propose(10, 0).sets;
+    expect(new Set(set?.map(({ providerId }) => providerId)).size).toBe(3);
+    const matcher = matcherOf(gang('g', 3), three.slice(0, 2));
+    expect(matcher.propose(10, 0).sets).toEqual([]);
+    // Nothing stays taken by the try.
+    matcher.enqueue(job('single', { gpus: 2 }), 0);
+    expect(idsOf(matcher.propose(10, 0).sets.flat())).toEqual(['job_single']);
+  });
+
+  test('wait for all their ranks', () => {
+    const ranks = gang('g', 2);
+    const machines = ['a', 'b'].map((name) => machine(name, [rtx4090]));
+    const matcher = matcherOf(ranks.slice(0, 1), machines);
+    expect(matcher.propose(10, 0).sets).toEqual([]);
+    for (const rank of ranks.slice(1)) matcher.enqueue(rank, 0);
+    expect(matcher.propose(10, 0).sets[0]).toHaveLength(2);
+  });
+
+  test('wait again when one rank leaves the queue', () => {
+    const matcher = matcherOf(
+      gang('g', 2),
+      ['a', 'b'].map((name) => machine(name, [rtx4090])),
+    );
+    matcher.queue.remove('job_g1');
+    expect(matcher.propose(10, 0).sets).toEqual([]);
+  });
+});
+
+test('the limit of a pass is kept, and the rest is told of', () => {
+  const queue = Array.from({ length: 5 }, (_, index) => job(`j${index}`));
+  const matcher = matcherOf(queue, [
+    machine(
+      'one',
+      Array.from({ length: 5 }, () => rtx4090),
+    ),
+  ]);
+  const first = matcher.propose(3, 0);
+  expect([first.sets.length, first.more]).toEqual([3, true]);
+  const second = matcher.propose(3, 0);
+  expect([second.sets.length, second.more]).toEqual([2, false]);
 });

@@ -1,138 +1,299 @@
-import type { GpuId, JobId, ProviderId } from '@computefabric/protocol/ids';
+import type { GpuId, JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
+import { newId } from '@computefabric/protocol/ids';
+import TinyQueue from 'tinyqueue';
 import { ratePerHourMicros } from '../pricing/price.ts';
-import { failedFilters } from './filters.ts';
-import { Fleet, type FleetMachine, kindOf } from './fleet.ts';
-import { freeFittingGpus, type JobNeeds, type MachineView } from './machine-view.ts';
+import { compileNeeds, failedFilters } from './filters.ts';
+import { Fleet, type FleetMachine } from './fleet.ts';
+import type { JobShape } from './job-shape.ts';
+import type { JobNeeds, MachineView } from './machine-view.ts';
+import { fittingGpus } from './machine-view.ts';
 import { Demand } from './placement/demand.ts';
 import { Placer } from './placement/placer.ts';
-
-/** A job that waits. */
-export interface QueuedJob {
-  id: JobId;
-  needs: JobNeeds;
-  /** The machine of its last try, when that try failed for the machine's sake. */
-  avoid: ProviderId | null;
-}
+import type { TaskShape } from './placement/task-shape.ts';
+import { type Account, JobQueue, type Waiting } from './queue/job-queue.ts';
+import type { QueuedJob } from './queue/queued-job.ts';
+import { earliestStart, evictionsFor, leavesRoom, type Reservation } from './reservation.ts';
+import { expectedRateMicros } from './score.ts';
 
 /** A proposal: the grant checks it again under lock before it becomes true. */
 export interface Placement {
   jobId: JobId;
+  leaseId: LeaseId;
   providerId: ProviderId;
   gpuIds: GpuId[];
-  ratePerHourMicros: bigint;
 }
 
+/** Placements that become true together or not at all: one, or one for each rank of a gang. */
+export type PlacementSet = readonly Placement[];
+
+/** Spot tries that should give way so that an on-demand job can start. */
+export interface Preemption {
+  forJob: JobId;
+  providerId: ProviderId;
+  leaseIds: LeaseId[];
+}
+
+export interface Proposals {
+  sets: PlacementSet[];
+  preemptions: Preemption[];
+  /** The limit was reached: there may be more to place. */
+  more: boolean;
+}
+
+/** Jobs at the head of the line for which a place is kept. */
+const keptHeads = 4;
+/** A place once found for a head is believed for so long, ms; what ends earlier only makes it better. */
+const reservationTtlMs = 1_000;
+/** A job for which spot tries were told to stop asks for no more of them for so long, ms. */
+const preemptionRestMs = 60_000;
+
 /**
- * Places waiting jobs on machines, and learns from the jobs that arrive which ones to expect, so that what is
- * free stays usable for them. One for the life of a market's matcher.
+ * Places waiting jobs on machines. Holds the queue and the fleet in memory, both kept up to date by whoever
+ * reads the database, and changes them by what it proposes. Pure apart from that: no clock, no SQL.
+ *
+ * Who is next: the account with the least of the market (dominant resource fairness: Ghodsi et al., NSDI
+ * 2011), and of its jobs the first by priority and waiting time (`orderKey`). Where: the machine on which an
+ * hour of finished work is expected to cost least, and of equally good ones that on which the job strands
+ * the least GPU capacity (`placement/`). A job that fits nowhere now lets others pass, unless these would
+ * take the place that is kept for the first in line.
  */
 export class Matcher {
+  readonly queue = new JobQueue();
+  readonly fleet = new Fleet();
   readonly #demand = new Demand();
-  #waiting: ReadonlySet<JobId> = new Set();
+  readonly #placer = new Placer(this.fleet.cluster, this.#demand);
+  readonly #kept = new Map<JobId, { place: Reservation | null; foundAtMs: number }>();
+  readonly #preempted = new Map<JobId, number>();
+  /** First in line, and without a place: from the passes since something became free. */
+  #heads: Waiting[] = [];
 
-  match(queue: readonly QueuedJob[], machines: readonly MachineView[]): Placement[] {
-    const fleet = new Fleet(machines.filter((machine) => machine.state === 'online'));
-    for (const { id, needs } of queue) if (!this.#waiting.has(id)) this.#demand.observe(fleet.shapeOf(needs));
-    this.#waiting = new Set(queue.map(({ id }) => id));
-    return place(queue, fleet, new Placer(fleet.cluster, this.#demand));
+  /** A job waits; one that is known already is replaced. */
+  enqueue(job: QueuedJob, nowMs: number): void {
+    const isNew = !this.queue.has(job.id);
+    const shape = this.queue.set(job, nowMs);
+    if (isNew && shape) this.#demand.observe(shape.task(this.fleet.kinds));
   }
-}
 
-/** One pass without a history. */
-export function match(queue: readonly QueuedJob[], machines: readonly MachineView[]): Placement[] {
-  return new Matcher().match(queue, machines);
-}
+  /** What can be placed now, at most so many jobs. `nowMs`: any monotonic clock. */
+  propose(limit: number, nowMs: number): Proposals {
+    const order = new TinyQueue(
+      [...this.queue.accounts.values()].map((account) => this.#standing(account)),
+      inOrder,
+    );
+    const isGivenUp = (shape: JobShape) => shape.failedAt === this.fleet.growths;
+    // Still first in line, and nothing has become free since they were.
+    this.#heads = this.#heads.filter((head) => !head.gone && isGivenUp(head.shape));
+    const heads = this.#heads;
+    const proposals: Proposals = { sets: [], preemptions: [], more: false };
+    let placed = 0;
+    for (let next = order.pop(); next; next = order.pop()) {
+      const entry = next.account.head(isGivenUp);
+      if (!entry) continue;
+      if (placed >= limit) {
+        proposals.more = true;
+        break;
+      }
+      const set = this.#place(entry, heads, nowMs);
+      if (set) {
+        this.queue.take(entry);
+        for (const { jobId } of set) this.#kept.delete(jobId);
+        proposals.sets.push(set);
+        placed += set.length;
+      } else {
+        entry.shape.failedAt = this.fleet.growths;
+        if (heads.length < keptHeads) heads.push(entry);
+        const preemption = this.#preempt(entry, nowMs);
+        if (preemption) proposals.preemptions.push(preemption);
+      }
+      order.push(this.#standing(next.account));
+    }
+    return proposals;
+  }
 
-/**
- * Places jobs in their order. Takes what it gives from the fleet, so that two jobs of one pass are never placed
- * on the same GPU. A job that fits nowhere now is passed over.
- *
- * What decides between machines that all fit, most important first: not the machine that has just failed this
- * job; the cheaper one; the one that wastes less GPU memory; then the one on which the job strands the least
- * GPU capacity for the jobs that are expected (`placement/`).
- */
-function place(queue: readonly QueuedJob[], fleet: Fleet, placer: Placer): Placement[] {
-  const placements: Placement[] = [];
-  for (const { id, needs, avoid } of queue) {
-    const candidates = bestOffers(needs, fleet.machines, avoid);
-    const [first] = candidates;
-    if (!first) continue;
-    const allowed = new Set(candidates.map(({ node }) => node));
-    const shape = fleet.shapeOf(needs);
-    const thrifty = { ...shape, kinds: thriftiestKinds(needs, candidates) ?? shape.kinds };
-    const choice = placer.best(thrifty, (node) => (allowed.has(node) ? 0 : null));
-    if (!choice) continue;
-    const taken = fleet.take(choice.node, needs, choice.gpus);
-    placements.push({
-      jobId: id,
-      providerId: taken.id,
-      gpuIds: taken.gpuIds,
-      ratePerHourMicros: ratePerHourMicros(needs, first),
+  #standing(account: Account): Standing {
+    const { gpuMilli, cpuMilli, memoryMib } = this.fleet.usageOf(account.userId);
+    const { totals } = this.fleet;
+    const share = Math.max(
+      gpuMilli / Math.max(1, totals.gpuMilli),
+      cpuMilli / Math.max(1, totals.cpuMilli),
+      memoryMib / Math.max(1, totals.memoryMib),
+    );
+    return { account, share };
+  }
+
+  /** A place for each of the entry's jobs, taken from the fleet; null, and nothing is taken, without one for all. */
+  #place(entry: Waiting, heads: readonly Waiting[], nowMs: number): PlacementSet | null {
+    const taken: { node: number; gpus: number[]; task: TaskShape }[] = [];
+    const set: Placement[] = [];
+    for (const job of entry.jobs) {
+      const used = new Set(taken.map(({ node }) => node));
+      const choice = this.#choose(entry.shape, job, used, heads, nowMs);
+      if (!choice) {
+        for (const { node, gpus, task } of taken.reverse()) this.fleet.undo(node, task, gpus);
+        return null;
+      }
+      const leaseId = newId('lease');
+      const { cpuMilli, memoryMib, diskMib, gpuMilli } = job.needs;
+      const gpuIds = this.fleet.take(choice.node, choice.task, choice.gpus, {
+        id: leaseId,
+        jobId: job.id,
+        userId: job.userId,
+        gpuMilli,
+        cpuMilli,
+        memoryMib,
+        diskMib,
+        spot: job.needs.class === 'spot',
+        stopping: false,
+        endsInMs: nowMs - this.fleet.at(choice.node).seenAtMs + job.needs.timeLimitSeconds * 1_000,
+      });
+      taken.push(choice);
+      set.push({ jobId: job.id, leaseId, providerId: this.fleet.at(choice.node).id, gpuIds });
+    }
+    return set;
+  }
+
+  #choose(
+    shape: JobShape,
+    job: QueuedJob,
+    used: ReadonlySet<number>,
+    heads: readonly Waiting[],
+    nowMs: number,
+  ): { node: number; gpus: number[]; task: TaskShape } | null {
+    const task = shape.task(this.fleet.kinds);
+    const weigh = (label: number) => shape.weigh(label, this.fleet.labels[label]);
+    const avoid = job.avoid === null ? undefined : this.fleet.find(job.avoid)?.node;
+    const excluded = new Set(used);
+    if (avoid !== undefined) excluded.add(avoid);
+    // What no label tells is asked of the very machine; one that fails is left out, and the next best is looked at.
+    for (;;) {
+      const choice = this.#placer.best(
+        task,
+        weigh,
+        excluded.size > 0 ? (node) => !excluded.has(node) : undefined,
+      );
+      if (!choice) {
+        // The machine that spoiled the last try is better than none.
+        if (avoid === undefined || used.has(avoid) || !excluded.delete(avoid)) return null;
+        const again = this.#placer.best(task, weigh, (node) => node === avoid);
+        return again && this.#allows(again, job, heads, nowMs) ? { ...again, task } : null;
+      }
+      if (this.#allows(choice, job, heads, nowMs)) return { ...choice, task };
+      excluded.add(choice.node);
+    }
+  }
+
+  /** The rules of the moment, and the places that are kept for others. */
+  #allows(
+    choice: { node: number; gpus: number[] },
+    job: QueuedJob,
+    heads: readonly Waiting[],
+    nowMs: number,
+  ): boolean {
+    const machine = this.fleet.at(choice.node);
+    if (machine.diskMibFree < job.needs.diskMib) return false;
+    const { stayMs } = compileNeeds(job.needs);
+    if (machine.awayInMs !== null && machine.awayInMs - (nowMs - machine.seenAtMs) < stayMs) return false;
+    const gpuIds = choice.gpus.map((index) => machine.gpus[index]?.id).filter((id) => id !== undefined);
+    return heads.every((head) => {
+      const place = this.#placeKeptFor(head, nowMs);
+      return place?.machine.id !== machine.id || leavesRoom(place, job.needs, gpuIds);
     });
   }
-  return placements;
+
+  /** Where a job at the head of the line will start; found anew when it is old. Gangs have none. */
+  #placeKeptFor(head: Waiting, nowMs: number): Reservation | null {
+    const [job] = head.jobs;
+    if (!job || head.jobs.length > 1) return null;
+    const known = this.#kept.get(job.id);
+    const isFresh =
+      known &&
+      nowMs - known.foundAtMs < reservationTtlMs &&
+      known.place?.machine === this.#current(known.place);
+    if (isFresh) return known.place;
+    let best: Reservation | null = null;
+    for (const machine of this.#candidates(head.shape)) {
+      const place = earliestStart(machine, job.needs, nowMs);
+      if (place && (!best || place.inMs < best.inMs)) best = place;
+    }
+    // There is room, and it only lets somebody else pass: a place kept for it too would stop everybody.
+    if (best?.inMs === 0) best = null;
+    this.#kept.set(job.id, { place: best, foundAtMs: nowMs });
+    if (this.#kept.size > 4 * keptHeads) this.#dropOldest();
+    return best;
+  }
+
+  #current(place: Reservation | null): FleetMachine | undefined {
+    return place ? this.fleet.find(place.machine.id) : undefined;
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#kept.keys();
+    if (oldest) this.#kept.delete(oldest);
+  }
+
+  /** Whom to ask to give way for an on-demand job that fits nowhere now. */
+  #preempt(entry: Waiting, nowMs: number): Preemption | null {
+    const [job] = entry.jobs;
+    if (!job || entry.jobs.length > 1 || job.needs.class === 'spot' || this.fleet.evictable === 0)
+      return null;
+    const askedAtMs = this.#preempted.get(job.id);
+    if (askedAtMs !== undefined && nowMs - askedAtMs < preemptionRestMs) return null;
+    let best: { machine: FleetMachine; leaseIds: LeaseId[] } | null = null;
+    for (const machine of this.#candidates(entry.shape)) {
+      const leaseIds = evictionsFor(machine, job.needs, nowMs);
+      if (!leaseIds || (best && leaseIds.length >= best.leaseIds.length)) continue;
+      best = { machine, leaseIds };
+      if (leaseIds.length <= 1) break;
+    }
+    if (!best) return null;
+    this.#preempted.set(job.id, nowMs);
+    for (const [id, atMs] of this.#preempted)
+      if (nowMs - atMs >= preemptionRestMs) this.#preempted.delete(id);
+    // Nothing to stop: what is stopping already makes room.
+    if (best.leaseIds.length === 0) return null;
+    return { forJob: job.id, providerId: best.machine.id, leaseIds: best.leaseIds };
+  }
+
+  *#candidates(shape: JobShape): Iterable<FleetMachine> {
+    for (const machine of this.fleet.machines()) {
+      if (machine.node < 0) continue;
+      const { label } = this.fleet.cluster.stateOf(machine.node);
+      if (shape.weigh(label, this.fleet.labels[label]) !== null) yield machine;
+    }
+  }
 }
 
-/** The machines that could start a job now and of these the best by what comes before placement. */
-function bestOffers(
-  needs: JobNeeds,
-  machines: readonly FleetMachine[],
-  avoid: ProviderId | null,
-): FleetMachine[] {
-  const ranked = rank(needs, machines, avoid);
-  const [first] = ranked;
-  if (!first) return [];
-  const rate = ratePerHourMicros(needs, first);
-  return ranked.filter(
-    (machine) =>
-      (machine.id === avoid) === (first.id === avoid) && ratePerHourMicros(needs, machine) === rate,
-  );
+interface Standing {
+  account: Account;
+  share: number;
 }
 
-/**
- * The kinds of card with the least memory of which some machine has enough for the job: bigger ones stay free
- * for jobs that need them. Null when only a mixture of kinds will do.
- */
-function thriftiestKinds(needs: JobNeeds, machines: readonly FleetMachine[]): string[] | null {
-  if (needs.gpus === 0) return [];
-  const enough = machines.flatMap((machine) => {
-    const free = freeFittingGpus(machine, needs);
-    return free.filter((gpu) => free.filter((other) => kindOf(other) === kindOf(gpu)).length >= needs.gpus);
-  });
-  const least = Math.min(...enough.map((gpu) => gpu.memoryMib));
-  const kinds = new Set(enough.filter((gpu) => gpu.memoryMib === least).map(kindOf));
-  return kinds.size > 0 ? [...kinds] : null;
+function inOrder(a: Standing, b: Standing): number {
+  return a.share - b.share || (a.account.userId < b.account.userId ? -1 : 1);
 }
 
 /** The machines that could start a job now, best first: the order in which offers are shown. */
 export function rank<M extends MachineView>(
   needs: JobNeeds,
   machines: readonly M[],
-  avoid: ProviderId | null = null,
+  image: string | null = null,
 ): M[] {
+  const key = (machine: M): readonly number[] => [
+    expectedRateMicros(needs, image, machine),
+    Number(ratePerHourMicros(needs, machine)),
+    needs.gpus > 0 ? Math.min(...fittingGpus(machine, needs).map((gpu) => gpu.memoryMib)) : 0,
+  ];
   return machines
     .filter((machine) => failedFilters(machine, needs).length === 0)
-    .map((machine) => ({ machine, key: sortKey(machine, needs, avoid) }))
-    .sort((a, b) => compareKeys(a.key, b.key))
+    .map((machine) => ({ machine, key: key(machine) }))
+    .sort((a, b) => compareKeys(a.key, b.key) || (a.machine.id < b.machine.id ? -1 : 1))
     .map(({ machine }) => machine);
 }
 
-function sortKey(machine: MachineView, needs: JobNeeds, avoid: ProviderId | null): (bigint | string)[] {
-  const fitting = freeFittingGpus(machine, needs);
-  const smallest = fitting.reduce((least, gpu) => Math.min(least, gpu.memoryMib), Number.MAX_SAFE_INTEGER);
-  return [
-    machine.id === avoid ? 1n : 0n,
-    ratePerHourMicros(needs, machine),
-    needs.gpus > 0 ? BigInt(smallest) : 0n,
-    machine.id,
-  ];
-}
-
-function compareKeys(a: readonly (bigint | string)[], b: readonly (bigint | string)[]): number {
+function compareKeys(a: readonly number[], b: readonly number[]): number {
   for (const [index, left] of a.entries()) {
-    const right = b[index];
-    if (right === undefined || left === right) continue;
-    return left < right ? -1 : 1;
+    const difference = left - (b[index] ?? left);
+    if (difference !== 0) return difference;
   }
   return 0;
 }

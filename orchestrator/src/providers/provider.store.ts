@@ -163,7 +163,7 @@ export async function touchSession(
         .set({ state: 'online' })
         .where(and(mine, eq(providers.state, 'offline')))
         .returning({ id: providers.id });
-      if (revived.length > 0) await notify(tx, 'cf_queue');
+      if (revived.length > 0) await notify(tx, 'cf_queue', providerId);
     });
   }
   return 'current';

@@ -38,9 +38,7 @@ export async function streamJob(
   signal: AbortSignal,
 ): Promise<void> {
   let wake = new AbortController();
-  const off = signals.on('cf_job', (payload) => {
-    if (payload === '' || payload === job.id) wake.abort();
-  });
+  const off = signals.onId('cf_job', job.id, () => wake.abort());
   const stop = () => wake.abort();
   signal.addEventListener('abort', stop, { once: true });
   try {

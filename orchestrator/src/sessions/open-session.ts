@@ -1,12 +1,13 @@
 import type { Tx } from '@computefabric/db/client';
 import type { LeaseId, ProviderId } from '@computefabric/protocol/ids';
-import type { hello, Verdict } from '@computefabric/protocol/provider-api/v1/session';
+import type { hello, TaskAnswer } from '@computefabric/protocol/provider-api/v1/session';
 import { AppError } from '@computefabric/runtime/errors';
 import type { z } from 'zod';
 import { notify } from '../background/signals.ts';
 import { lockJob } from '../jobs/job.store.ts';
 import { endLease } from '../leases/end-lease.ts';
-import { findLeasesOf, renewLease } from '../leases/heartbeat.store.ts';
+import { findLeasesOf } from '../leases/heartbeat.store.ts';
+import { answerTo, keepAlive } from './keep-alive.ts';
 import { lockLease, releaseLease } from '../leases/lease.store.ts';
 import type { LeaseDeps } from '../leases/lease-deps.ts';
 import { openSession, replaceGpus } from '../providers/provider.store.ts';
@@ -21,24 +22,19 @@ export async function openProviderSession(
   deps: LeaseDeps,
   providerId: ProviderId,
   body: HelloBody,
-): Promise<{ session: number; tasks: { lease_id: LeaseId; verdict: Verdict }[] }> {
+): Promise<{ session: number; tasks: TaskAnswer[] }> {
   const session = await deps.db.transaction(async (tx) => {
     const provider = await openSession(tx, providerId, body.agent_version, body.inventory);
     if (!provider) throw new AppError('provider/suspended');
     await replaceGpus(tx, providerId, body.inventory.gpus);
-    await notify(tx, 'cf_queue');
+    await notify(tx, 'cf_queue', providerId);
     return provider.session;
   });
-  const tasks: { lease_id: LeaseId; verdict: Verdict }[] = [];
+  const tasks: TaskAnswer[] = [];
   for (const task of body.tasks) {
-    const kept = await renewLease(
-      deps.db,
-      providerId,
-      { ...task, progress: null },
-      deps.settings.leaseTtlSeconds,
-    );
+    const kept = await keepAlive(deps, providerId, { ...task, progress: null });
     if (!kept) deps.onStaleCall('hello');
-    tasks.push({ lease_id: task.lease_id, verdict: kept?.desired ?? 'gone' });
+    tasks.push(answerTo(task.lease_id, kept));
   }
   await dropForgottenLeases(deps, providerId, new Set(body.tasks.map((task) => task.lease_id)));
   return { session, tasks };
@@ -50,24 +46,24 @@ async function dropForgottenLeases(
   providerId: ProviderId,
   named: Set<LeaseId>,
 ): Promise<void> {
-  const held = await findLeasesOf(deps.db, providerId, ['active', 'releasing']);
+  const held = await findLeasesOf(deps.db, providerId, ['active', 'silent', 'releasing']);
   for (const { id, jobId } of held.filter((lease) => !named.has(lease.id))) {
     await deps.db.transaction(async (tx) => {
       const job = await lockJob(tx, jobId);
       const lease = await lockLease(tx, id);
       if (!job || !lease) return;
-      if (lease.state === 'active') {
+      if (lease.state === 'active' || lease.state === 'silent') {
         const detail = 'The machine restarted and no longer has the task.';
         await endLease(tx, deps.settings, { job, lease, to: 'lost', reason: 'provider-lost', detail });
       } else {
-        await releaseForgotten(tx, id);
+        await releaseForgotten(tx, id, providerId);
       }
     });
   }
 }
 
 /** The try was accounted for and its container is gone with the machine's memory of it. */
-async function releaseForgotten(tx: Tx, leaseId: LeaseId): Promise<void> {
+async function releaseForgotten(tx: Tx, leaseId: LeaseId, providerId: ProviderId): Promise<void> {
   if (!(await releaseLease(tx, leaseId, 'released'))) return;
-  await notify(tx, 'cf_queue');
+  await notify(tx, 'cf_queue', providerId);
 }

@@ -4,7 +4,15 @@ import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { pause } from '@computefabric/runtime/wait';
 import type { Signals } from '../background/signals.ts';
 import { hasUntoldStop } from '../leases/heartbeat.store.ts';
-import { findOpenOffers } from '../leases/offer.store.ts';
+import type { LeaseSettings } from '../leases/lease-deps.ts';
+import { stopAfterSilenceSeconds } from '../leases/silent-lease.ts';
+import { findOpenOffers, findPeers } from '../leases/offer.store.ts';
+import { memberVariables } from '../shapes/member-variables.ts';
+
+interface PollDeps {
+  db: Db;
+  settings: Pick<LeaseSettings, 'leaseTtlSeconds'>;
+}
 
 export interface PollAnswer {
   offers: TaskSpec[];
@@ -16,7 +24,7 @@ export interface PollAnswer {
  * and after each signal, so neither a restart of ours nor a lost signal hides an offer for longer than a poll.
  */
 export async function pollOffers(
-  deps: { db: Db; signals: Signals },
+  deps: PollDeps & { signals: Signals },
   providerId: ProviderId,
   pollSeconds: number,
   clientGone: AbortSignal,
@@ -25,12 +33,10 @@ export async function pollOffers(
   for (;;) {
     const signalled = new AbortController();
     // Listening starts before looking: an offer made in between is not missed.
-    const off = deps.signals.on('cf_provider', (payload) => {
-      if (payload === '' || payload === providerId) signalled.abort();
-    });
+    const off = deps.signals.onId('cf_provider', providerId, () => signalled.abort());
     try {
       const answer = {
-        offers: await openOffers(deps.db, providerId),
+        offers: await openOffers(deps, providerId),
         nudge: await hasUntoldStop(deps.db, providerId),
       };
       if (answer.offers.length > 0 || answer.nudge || over.aborted) return answer;
@@ -41,28 +47,33 @@ export async function pollOffers(
   }
 }
 
-async function openOffers(db: Db, providerId: ProviderId): Promise<TaskSpec[]> {
-  const offers = await findOpenOffers(db, providerId);
-  return offers.map(({ lease, job, gpuUuids, secondsLeft }) => ({
-    lease_id: lease.id,
-    fence: lease.fence,
-    job_id: job.id,
-    attempt: lease.attempt,
-    image: job.image,
-    command: job.command,
-    env: job.env,
-    cpus: job.cpuMilli / 1_000,
-    memory_mib: job.memoryMib,
-    gpu_uuids: gpuUuids,
-    gpu_milli: lease.gpuMilli,
-    disk_mib: lease.diskMib,
-    variables: {},
-    resumed: lease.resumedFrom !== null,
-    checkpoint: job.checkpoint,
-    stop_after_silence_seconds: job.stopAfterSeconds,
-    time_limit_seconds: job.timeLimitSeconds,
-    stop_grace_seconds: job.stopGraceSeconds,
-    price_per_hour_micros: lease.pricePerHourMicros.toString(),
-    offer_seconds: secondsLeft,
-  }));
+async function openOffers(deps: PollDeps, providerId: ProviderId): Promise<TaskSpec[]> {
+  const offers = await findOpenOffers(deps.db, providerId);
+  const specs: TaskSpec[] = [];
+  for (const { lease, job, group, gpuUuids, secondsLeft } of offers) {
+    const peers = group?.kind === 'gang' ? await findPeers(deps.db, group.id) : [];
+    specs.push({
+      lease_id: lease.id,
+      fence: lease.fence,
+      job_id: job.id,
+      attempt: lease.attempt,
+      image: job.image,
+      command: job.command,
+      env: job.env,
+      cpus: job.cpuMilli / 1_000,
+      memory_mib: job.memoryMib,
+      gpu_uuids: gpuUuids,
+      gpu_milli: lease.gpuMilli,
+      disk_mib: lease.diskMib,
+      variables: memberVariables(job, group, peers),
+      resumed: lease.resumedFrom !== null,
+      checkpoint: job.checkpoint,
+      stop_after_silence_seconds: stopAfterSilenceSeconds(deps.settings, job),
+      time_limit_seconds: job.timeLimitSeconds,
+      stop_grace_seconds: job.stopGraceSeconds,
+      price_per_hour_micros: lease.pricePerHourMicros.toString(),
+      offer_seconds: secondsLeft,
+    });
+  }
+  return specs;
 }

@@ -8,11 +8,9 @@ import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventor
 import { invariant } from '@computefabric/runtime/invariant';
 import { silentLogger } from '@computefabric/runtime/log';
 import { desc, eq, sql } from 'drizzle-orm';
-import { grantLease } from '../leases/grant-lease.ts';
+import { MarketMatcher } from '../leases/market-matcher.ts';
 import type { LeaseClaim } from '../leases/lease.store.ts';
 import type { LeaseDeps } from '../leases/lease-deps.ts';
-import { loadMachines, loadQueue } from '../matching/market.store.ts';
-import { match } from '../matching/match.ts';
 import { openProviderSession } from '../sessions/open-session.ts';
 import { insertProvider } from '../providers/provider.store.ts';
 
@@ -119,8 +117,8 @@ export function marketFixture(db: Db, settings: Partial<LeaseDeps['settings']> =
 
   /** One pass of the matcher: what it proposes is granted. */
   async function matchOnce(): Promise<('granted' | 'stale')[]> {
-    const placements = match(await loadQueue(db, 100), await loadMachines(db));
-    return await Promise.all(placements.map((placement) => grantLease(db, deps.settings, placement)));
+    const { granted, stale } = await new MarketMatcher(deps).pass();
+    return [...Array.from({ length: granted }, () => 'granted' as const), ...Array.from({ length: stale }, () => 'stale' as const)];
   }
 
   async function lastLease(jobId: JobId) {

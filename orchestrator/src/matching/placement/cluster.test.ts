@@ -51,7 +51,7 @@ describe('the cluster', () => {
     expect(() => cluster.take(index, { ...share, gpuCount: 2 }, [0])).toThrow('takes 2 GPUs');
     expect(() => cluster.take(index, { ...share, gpuCount: 2 }, [0, 0])).toThrow('GPU 0');
     expect(() => cluster.release(index, share, [0])).toThrow('GPU 0');
-    expect(cluster.read(index)).toEqual(before);
+    expect(cluster.read(index)).toMatchObject(before);
   });
 
   test('the index of a removed node is given out again', () => {
@@ -107,7 +107,7 @@ describe('the cluster', () => {
           running.push({ index, task: shape, gpus });
         }
         for (const { index, task, gpus } of running) cluster.release(index, task, gpus);
-        expect(indices.map((index) => cluster.read(index))).toEqual(specs);
+        expect(indices.map((index) => cluster.read(index))).toMatchObject(specs);
         expect(cluster.freeMilliByKind).toEqual(freeBefore);
         expect(cluster.states.flatMap(({ nodes }) => nodes).sort((a, b) => a - b)).toEqual(indices);
         for (const [slot, state] of cluster.states.entries()) expect(state.slot).toBe(slot);

@@ -8,6 +8,8 @@ export interface NodeSpec {
   /** Whether tasks may have less than a whole GPU here. */
   shares: boolean;
   gpus: readonly GpuSpec[];
+  /** Equal for machines that may stand for each other in everything else, such as price; 0 unless given. */
+  label?: number;
 }
 
 export interface GpuSpec {
@@ -30,6 +32,7 @@ export interface NodeState {
   readonly cpuMilli: number;
   readonly memoryMib: number;
   readonly shares: boolean;
+  readonly label: number;
   /** Kind numbers of the GPUs, in order of kind and then of what is free. */
   readonly kinds: readonly number[];
   /** Free thousandths of the GPUs, in the same order. */
@@ -48,6 +51,7 @@ interface Node {
   cpuMilli: number;
   memoryMib: number;
   shares: boolean;
+  label: number;
   kinds: number[];
   free: number[];
   state: NodeState;
@@ -96,9 +100,9 @@ export class Cluster {
 
   /** What is free on a node now, in its own order of GPUs. */
   read(index: NodeIndex): NodeSpec {
-    const { cpuMilli, memoryMib, shares, kinds, free } = this.#node(index);
+    const { cpuMilli, memoryMib, shares, label, kinds, free } = this.#node(index);
     const gpus = free.map((freeMilli, gpu) => ({ kind: this.kindNames[kinds[gpu] ?? -1] ?? '', freeMilli }));
-    return { cpuMilli, memoryMib, shares, gpus };
+    return { cpuMilli, memoryMib, shares, label, gpus };
   }
 
   stateOf(index: NodeIndex): NodeState {
@@ -131,15 +135,15 @@ export class Cluster {
   }
 
   #insert(index: NodeIndex, spec: NodeSpec): void {
-    const { cpuMilli, memoryMib, shares } = spec;
+    const { cpuMilli, memoryMib, shares, label = 0 } = spec;
     const kinds = spec.gpus.map(({ kind }) => this.#numberFor(kind));
     const free = spec.gpus.map(({ freeMilli }) => freeMilli);
     invariant(
       free.every((milli) => milli >= 0 && milli <= wholeGpuMilli),
       'a GPU has between 0 and 1000 thousandths free',
     );
-    const state = this.#stateFor(cpuMilli, memoryMib, shares, kinds, free);
-    const node = { cpuMilli, memoryMib, shares, kinds, free, state, position: 0 };
+    const state = this.#stateFor(cpuMilli, memoryMib, shares, label, kinds, free);
+    const node = { cpuMilli, memoryMib, shares, label, kinds, free, state, position: 0 };
     this.#nodes[index] = node;
     this.#enter(index, node, state, null);
   }
@@ -167,7 +171,7 @@ export class Cluster {
     const memoryMib = node.memoryMib + sign * task.memoryMib;
     invariant(cpuMilli >= 0 && memoryMib >= 0, `the task does not fit on node ${index}`);
     const from = node.state;
-    const to = this.#stateFor(cpuMilli, memoryMib, node.shares, node.kinds, free);
+    const to = this.#stateFor(cpuMilli, memoryMib, node.shares, node.label, node.kinds, free);
     this.#leave(node, to);
     Object.assign(node, { cpuMilli, memoryMib, free, state: to });
     this.#enter(index, node, to, from);
@@ -202,7 +206,9 @@ export class Cluster {
   }
 
   #forget(state: NodeState): void {
-    this.#stateByKey.delete(stateKey(state.cpuMilli, state.memoryMib, state.shares, state.kinds, state.free));
+    this.#stateByKey.delete(
+      stateKey(state.cpuMilli, state.memoryMib, state.shares, state.label, state.kinds, state.free),
+    );
     const last = this.states.pop();
     if (!last || last === state) return;
     this.states[state.slot] = last;
@@ -213,6 +219,7 @@ export class Cluster {
     cpuMilli: number,
     memoryMib: number,
     shares: boolean,
+    label: number,
     nodeKinds: readonly number[],
     nodeFree: readonly number[],
   ): NodeState {
@@ -221,7 +228,7 @@ export class Cluster {
     order.sort((a, b) => rank(a) - rank(b));
     const kinds = order.map((gpu) => nodeKinds[gpu] ?? 0);
     const free = order.map((gpu) => nodeFree[gpu] ?? 0);
-    const key = stateKey(cpuMilli, memoryMib, shares, kinds, free);
+    const key = stateKey(cpuMilli, memoryMib, shares, label, kinds, free);
     const known = this.#stateByKey.get(key);
     if (known) return known;
     const first = kinds[0] ?? -1;
@@ -230,6 +237,7 @@ export class Cluster {
       cpuMilli,
       memoryMib,
       shares,
+      label,
       kinds,
       free,
       onlyKind: kinds.every((kind) => kind === first) ? first : -1,
@@ -265,8 +273,9 @@ function stateKey(
   cpuMilli: number,
   memoryMib: number,
   shares: boolean,
+  label: number,
   kinds: readonly number[],
   free: readonly number[],
 ): string {
-  return `${cpuMilli},${memoryMib},${shares ? 1 : 0};${kinds.join()};${free.join()}`;
+  return `${cpuMilli},${memoryMib},${shares ? 1 : 0},${label};${kinds.join()};${free.join()}`;
 }

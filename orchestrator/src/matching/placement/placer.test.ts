@@ -23,7 +23,7 @@ function placerOf(nodes: NodeSpec[], expected: TaskShape[]) {
 
 /** What a task costs on this very node. */
 function at(placer: Placer, node: number, task: TaskShape) {
-  return placer.best(task, (each) => (each === node ? 0 : null));
+  return placer.best(task, undefined, (each) => each === node);
 }
 
 describe('where a task goes', () => {
@@ -98,10 +98,25 @@ describe('where a task goes', () => {
   });
 
   test('what else speaks against a node is weighed, and an excluded node is never chosen', () => {
-    const { placer } = placerOf([nodeOf([1_000]), nodeOf([1_000]), nodeOf([1_000])], [taskOf()]);
-    expect(placer.best(taskOf(), (node) => [30, 10, 20][node] ?? null)?.node).toBe(1);
-    expect(placer.best(taskOf(), (node) => (node === 2 ? 500 : null))?.node).toBe(2);
+    const nodes = [0, 1, 2].map((label) => nodeOf([1_000], { label }));
+    const { placer } = placerOf(nodes, [taskOf()]);
+    expect(placer.best(taskOf(), (label) => [30, 10, 20][label] ?? null)?.node).toBe(1);
+    expect(placer.best(taskOf(), (label) => (label === 2 ? 500 : null))?.node).toBe(2);
     expect(placer.best(taskOf(), () => null)).toBeNull();
+    expect(
+      placer.best(
+        taskOf(),
+        () => 0,
+        (node) => node === 1,
+      )?.node,
+    ).toBe(1);
+    expect(
+      placer.best(
+        taskOf(),
+        () => 0,
+        () => false,
+      ),
+    ).toBeNull();
   });
 
   test('a kind of GPU that joins later is taken into account', () => {

@@ -78,30 +78,31 @@ export class Placer {
   /**
    * The best place for a task now; null when it fits nowhere, or only on excluded nodes.
    *
-   * @param weigh what else speaks against a node, in the same thousandths of a GPU (its price, its
-   * reliability); null excludes the node. Asked for every node that the task fits on.
+   * @param weigh what else speaks against nodes of a label, in the same thousandths of a GPU (their price,
+   * their reliability); null excludes them
+   * @param allows whether this very node may be taken; asked until one of a state may
    */
-  best(task: TaskShape, weigh?: (node: NodeIndex) => number | null): Choice | null {
+  best(
+    task: TaskShape,
+    weigh?: (label: number) => number | null,
+    allows?: (node: NodeIndex) => boolean,
+  ): Choice | null {
     const shape = this.#prepare(task);
     let best: Candidate | null = null;
     for (const state of this.#cluster.states) {
+      const weight = weigh ? weigh(state.label) : 0;
+      if (weight === null) continue;
       const first = this.#costSlot(shape, state);
       for (let way = 0; way < ways; way += 1) {
         const cost = shape.costs[first + way] ?? Infinity;
         if (cost === Infinity) continue;
         const gpu = shape.gpus[first + way] ?? -1;
         const costMilli = cost + this.#scarcity(shape, state, way, gpu);
-        if (!weigh) {
-          if (!best || isBetter(costMilli, state, best)) {
-            best = { state, node: state.nodes[0] ?? 0, gpu, costMilli, weightedMilli: costMilli };
-          }
-          continue;
-        }
-        for (const node of state.nodes) {
-          const weight = weigh(node);
-          if (weight === null || (best && !isBetter(costMilli + weight, state, best))) continue;
-          best = { state, node, gpu, costMilli, weightedMilli: costMilli + weight };
-        }
+        const weightedMilli = costMilli + weight;
+        if (best && !isBetter(weightedMilli, state, best)) continue;
+        const node = allows ? state.nodes.find(allows) : state.nodes[0];
+        if (node === undefined) break;
+        best = { state, node, gpu, costMilli, weightedMilli };
       }
     }
     return best && this.#choice(shape, best);
