@@ -4,6 +4,7 @@ import type { JobEvent, JobSummary, JobView, LeaseView } from '@computefabric/pr
 import type { Requirements } from '@computefabric/protocol/user-api/requirements';
 import { databaseNow } from '../background/database-now.ts';
 import { type Backoff, explain } from '../matching/explain.ts';
+import { loadAhead } from '../matching/ahead.store.ts';
 import { loadMachines } from '../matching/market.store.ts';
 import { costOf, leaseBill } from './job-cost.ts';
 import type { JobRow } from './job.store.ts';
@@ -31,7 +32,12 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
   const now = await databaseNow(db);
   const waiting =
     job.state === 'queued'
-      ? explain(job, await loadMachines(db), await queuePosition(db, job), backoffOf(job, rows, now))
+      ? explain(job, await loadMachines(db), {
+          position: await queuePosition(db, job),
+          now,
+          ahead: await loadAhead(db, job.id),
+          backoff: backoffOf(job, rows, now),
+        })
       : null;
   return {
     ...summary(job, rows, { now, paymentState, playMoney: settings.playMoney }),

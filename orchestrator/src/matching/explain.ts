@@ -1,23 +1,40 @@
-import { formatUsd } from '@computefabric/protocol/money';
+import { formatThere } from '@computefabric/protocol/grammar/sizes';
 import type { Waiting } from '@computefabric/protocol/user-api/quotes';
-import { unitPriceMicros } from '../pricing/price.ts';
-import { failedFilters, filters, offeredGigabytes } from './filters.ts';
+import { smallestChanges } from './concessions.ts';
+import { expectedStartMs } from './expected-start.ts';
+import { compileNeeds, filters } from './filters.ts';
 import type { JobNeeds, MachineView } from './machine-view.ts';
+
+/** Where a job stands at the moment of asking. */
+export interface Standing {
+  /** Place in the queue, from 1. */
+  position: number;
+  now: Date;
+  /** What the jobs before it ask for, the first one first. */
+  ahead: readonly JobNeeds[];
+  /** Set while the job rests after a spoiled try. */
+  backoff?: Backoff | null;
+}
+
+/** Why a job that a machine could take is not offered at the moment. */
+export interface Backoff {
+  /** Until it may be offered again. */
+  seconds: number;
+  /** Why the last try was spoiled, as sentences. */
+  why: string;
+}
 
 /**
  * Why a job waits: for each rule how many machines it excludes, and the smallest single change that would
  * let the job start. Uses the very filters that the matcher uses, so it cannot tell another story.
- *
- * @param position place in the queue, from 1
- * @param backoff set while the job rests after a spoiled try
  */
 export function explain(
   needs: JobNeeds,
   machines: readonly MachineView[],
-  position: number,
-  backoff: Backoff | null = null,
+  { position, now, ahead, backoff = null }: Standing,
 ): Waiting {
-  const failures = machines.map((machine) => failedFilters(machine, needs));
+  const asked = compileNeeds(needs);
+  const failures = machines.map((machine) => asked.failures(machine));
   const rows = filters
     .map((filter) => ({
       filter: filter.name,
@@ -29,21 +46,15 @@ export function explain(
     .map((row) => ({ ...row, sentence: `${machineCount(row.excluded)}: ${row.sentence}` }));
   const fits = failures.some((failed) => failed.length === 0);
   const onlyBusy = rows.some((row) => row.filter === 'busy' && row.sole > 0);
+  const startMs = !fits && onlyBusy ? expectedStartMs(needs, machines, ahead) : null;
   return {
     position,
     machines: machines.length,
     summary: fits && backoff ? tellBackoff(backoff) : summarize(machines, fits, onlyBusy),
+    expected_start: startMs === null ? null : new Date(now.getTime() + startMs).toISOString(),
     filters: rows,
-    suggestion: fits ? null : suggest(needs, machines),
+    ...(fits ? { suggestion: null, change: null } : suggest(needs, machines, onlyBusy)),
   };
-}
-
-/** Why a job that a machine could take is not offered at the moment. */
-export interface Backoff {
-  /** Until it may be offered again. */
-  seconds: number;
-  /** Why the last try was spoiled, as sentences. */
-  why: string;
 }
 
 function tellBackoff({ seconds, why }: Backoff): string {
@@ -59,101 +70,55 @@ function summarize(machines: readonly MachineView[], fits: boolean, onlyBusy: bo
 }
 
 /**
- * The smallest single change, in words with the flag to use. Each candidate relaxes one requirement to the
- * nearest value at which some machine would do, and the machine is checked again with that value.
+ * The smallest single change, in words with the flag to use and as a field of the job file. With it the job would
+ * start now; when no single change does that, one after which the job waits only for busy machines.
  */
-function suggest(needs: JobNeeds, machines: readonly MachineView[]): string | null {
+function suggest(
+  needs: JobNeeds,
+  machines: readonly MachineView[],
+  onlyBusy: boolean,
+): Pick<Waiting, 'suggestion' | 'change'> {
   const online = machines.filter((machine) => machine.state === 'online');
-  const free = candidates(needs, online, true)[0];
-  if (free) return free;
-  // Something fits and is only busy: waiting is the smallest change of all.
-  if (online.some((machine) => failedFilters(machine, needs).every((filter) => filter.name === 'busy')))
-    return null;
-  const busy = candidates(needs, online, false)[0];
-  if (busy) return `${busy} It is busy now and would start the job when free.`;
-  const asleep = machines.find((machine) =>
-    failedFilters(machine, needs).every(({ name }) => name === 'online'),
+  const free = smallestChanges(needs, online, false).find(
+    // Something fits and is only busy: then a GPU that comes later is better than none now.
+    ({ change }) => !onlyBusy || change.needs.gpus > 0 || needs.gpus === 0,
   );
-  if (asleep) return `Machine ${asleep.name} fits but is ${asleep.state}: start its agent.`;
-  return machines.length === 0 ? 'Add a machine: cfab machine token' : null;
+  if (free) return { suggestion: tell(free), change: asField(free) };
+  // Something fits and is only busy: waiting is the smallest change of all.
+  if (onlyBusy) return { suggestion: null, change: null };
+  const [busy] = smallestChanges(needs, online, true);
+  if (busy) {
+    const suggestion = `${tell(busy)} It is busy now and would start the job when free.`;
+    return { suggestion, change: asField(busy) };
+  }
+  const asleep = machines.find((machine) => {
+    const failed = compileNeeds(needs).failures(machine);
+    return failed.every(({ name }) => name === 'online');
+  });
+  if (asleep)
+    return {
+      suggestion: `Machine ${asleep.name} fits but is ${asleep.state}: start its agent.`,
+      change: null,
+    };
+  return { suggestion: machines.length === 0 ? 'Add a machine: cfab machine token' : null, change: null };
 }
 
-function candidates(needs: JobNeeds, machines: readonly MachineView[], mustBeFree: boolean): string[] {
-  return relaxations(needs, machines)
-    .map(({ relaxed, words }) => {
-      const fitting = machines.filter((machine) =>
-        failedFilters(machine, relaxed).every((filter) => !mustBeFree && filter.name === 'busy'),
-      );
-      const [first] = fitting;
-      return first ? `${words} ${machineCount(fitting.length)} would do, such as ${describe(first)}.` : null;
-    })
-    .filter((text) => text !== null);
+type Found = ReturnType<typeof smallestChanges>[number];
+
+function tell({ change, fitting }: Found): string {
+  const [first] = fitting;
+  const example = first ? `, such as ${describe(first)}` : '';
+  return `${change.words} ${machineCount(fitting.length)} would do${example}.`;
 }
 
-interface Relaxation {
-  relaxed: JobNeeds;
-  words: string;
-}
-
-/** One requirement changed at a time, cheapest concession first, each to the nearest values that machines have. */
-function relaxations(needs: JobNeeds, machines: readonly MachineView[]): Relaxation[] {
-  const prices = ascending(machines.map((machine) => unitPriceMicros(needs, machine)))
-    .filter((price) => price > needs.maxPricePerHourMicros)
-    .map((price) => ({
-      relaxed: { ...needs, maxPricePerHourMicros: price },
-      words: `Allow ${formatUsd(price)} per hour (--max-price ${formatUsd(price).slice(1)}).`,
-    }));
-  const vrams = ascending(machines.flatMap((machine) => machine.gpus.map((gpu) => gpu.memoryMib)))
-    .reverse()
-    .filter((mib) => mib < needs.minVramMib)
-    .map((mib) => ({
-      relaxed: { ...needs, minVramMib: mib },
-      words: `Ask for ${offeredGigabytes(mib)} of GPU memory (--vram ${offeredGigabytes(mib).replace(' ', '')}).`,
-    }));
-  const models =
-    needs.gpuModels.length > 0
-      ? [{ relaxed: { ...needs, gpuModels: [] }, words: 'Allow any GPU model (leave out --gpu).' }]
-      : [];
-  const counts = Array.from({ length: needs.gpus }, (_, index) => needs.gpus - 1 - index)
-    .filter((gpus) => gpus > 0)
-    .map((gpus) => ({
-      relaxed: { ...needs, gpus },
-      words: `Ask for ${gpus} GPU${gpus === 1 ? '' : 's'} (--gpus ${gpus}).`,
-    }));
-  const memories = ascending(machines.map((machine) => machine.memoryMib))
-    .reverse()
-    .filter((mib) => mib < needs.memoryMib)
-    .map((mib) => ({
-      relaxed: { ...needs, memoryMib: mib },
-      words: `Ask for ${offeredGigabytes(mib)} of memory (--memory ${offeredGigabytes(mib).replace(' ', '')}).`,
-    }));
-  const cpus = ascending(machines.map((machine) => machine.cpuMilli))
-    .reverse()
-    .filter((milli) => milli < needs.cpuMilli)
-    .map((milli) => ({
-      relaxed: { ...needs, cpuMilli: milli },
-      words: `Ask for ${milli / 1_000} CPU cores (--cpus ${milli / 1_000}).`,
-    }));
-  const noGpu =
-    needs.gpus > 0
-      ? [
-          {
-            relaxed: { ...needs, gpus: 0, gpuModels: [], minVramMib: 0 },
-            words: 'Run without a GPU (--gpus 0).',
-          },
-        ]
-      : [];
-  return [...prices, ...vrams, ...models, ...counts, ...memories, ...cpus, ...noGpu];
-}
-
-function ascending<T extends number | bigint>(values: readonly T[]): T[] {
-  return [...new Set(values)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+function asField({ change: { field, value } }: Found): { field: string; value: string | null } {
+  return { field, value };
 }
 
 function describe(machine: MachineView): string {
   const [gpu] = machine.gpus;
   if (!gpu) return `${machine.name} (no GPU)`;
-  return `${machine.name} (${machine.gpus.length} × ${gpu.name}, ${offeredGigabytes(gpu.memoryMib)})`;
+  return `${machine.name} (${machine.gpus.length} × ${gpu.name}, ${formatThere(gpu.memoryMib)})`;
 }
 
 function machineCount(count: number): string {

@@ -1,7 +1,8 @@
-import type { GpuId, ProviderId, UserId } from '@computefabric/protocol/ids';
+import type { GpuId, JobId, LeaseId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import type { JobClass } from '@computefabric/protocol/job-class';
 import type { Availability, ProviderState } from '@computefabric/protocol/provider-state';
 import type { TrustTier } from '@computefabric/protocol/trust-tier';
+import { type Card, cardRule } from './card-rule.ts';
 
 /** A machine as the matcher sees it: what it has, what is free of it, what it costs. */
 export interface MachineView {
@@ -30,6 +31,26 @@ export interface MachineView {
   availability: Availability;
   /** Milliseconds until it is expected to be taken away by its owner; null when no absence is planned. */
   awayInMs: number | null;
+  /** The tries that it has now. */
+  running: readonly RunningLease[];
+}
+
+/** What a try takes of its machine, and until when at the latest. */
+export interface RunningLease {
+  id: LeaseId;
+  jobId: JobId;
+  userId: UserId;
+  gpuIds: readonly GpuId[];
+  gpuMilli: number;
+  cpuMilli: number;
+  memoryMib: number;
+  diskMib: number;
+  /** May be told to give way to an on-demand job. */
+  spot: boolean;
+  /** Is to stop already. */
+  stopping: boolean;
+  /** Milliseconds until it has ended at the latest, by its time limit or the moment by which it must stop. */
+  endsInMs: number;
 }
 
 export interface GpuView {
@@ -64,43 +85,9 @@ export interface JobNeeds {
   class: JobClass;
   /** Per GPU-hour, or per core-hour when `gpus` is 0. */
   maxPricePerHourMicros: bigint;
-}
-
-/**
- * Whether a card is of a model that a person named. Case, spaces and dashes do not matter, and the maker and
- * trailing words for memory or socket may be left out: `rtx4090` is `NVIDIA GeForce RTX 4090` and `A100` is
- * `NVIDIA A100 80GB PCIe`. Any other word counts: `RTX 4090` is not `RTX 4090 Laptop GPU`.
- */
-export function isModel(cardName: string, model: string): boolean {
-  const card = words(cardName);
-  const asked = words(model);
-  if (asked.length === 0) return false;
-  // The model must end the name, apart from a memory size: "A100" is the card "NVIDIA A100 80GB PCIe".
-  const ends = [card.length, ...trailingQualifiers(card)];
-  return ends.some((end) => {
-    const tail = card.slice(0, end).slice(-asked.length);
-    return tail.length === asked.length && tail.every((word, index) => word === asked[index]);
-  });
-}
-
-const qualifier = /^(\d+gb|pcie|sxm\d?|hbm\d+e?|nvl)$/;
-
-function trailingQualifiers(card: readonly string[]): number[] {
-  const ends: number[] = [];
-  let end = card.length;
-  while (end > 1 && qualifier.test(card[end - 1] ?? '')) {
-    end -= 1;
-    ends.push(end);
-  }
-  return ends;
-}
-
-function words(name: string): string[] {
-  return name
-    .toLowerCase()
-    .replace(/([a-z])(\d{3,})/g, '$1 $2') // "RTX4090" is "RTX 4090"; "a100" becomes "a 100" on both sides
-    .split(/[\s_-]+/)
-    .filter((word) => word !== '');
+  timeLimitSeconds: number;
+  /** Set when the job's state is saved, so that it may move to another machine. */
+  checkpoint: { every_seconds: number } | null;
 }
 
 /** The fitting GPUs that have the asked share free. */
@@ -108,13 +95,14 @@ export function freeFittingGpus(machine: MachineView, needs: JobNeeds): GpuView[
   return fittingGpus(machine, needs).filter((gpu) => gpu.freeMilli >= needs.gpuMilli);
 }
 
-/** The GPUs of a machine that satisfy a job's model and memory, busy or not. */
+/** The GPUs of a machine that a job accepts, busy or not. */
 export function fittingGpus(machine: MachineView, needs: JobNeeds): GpuView[] {
-  return machine.gpus.filter(
-    (gpu) =>
-      gpu.memoryMib >= needs.minVramMib &&
-      (needs.gpuModels.length === 0 || needs.gpuModels.some((model) => isModel(gpu.name, model))),
-  );
+  return machine.gpus.filter((gpu) => suits(gpu, needs));
+}
+
+/** Whether a card is one that the job accepts, whatever is free of it. */
+export function suits(gpu: Card, needs: JobNeeds): boolean {
+  return cardRule(needs).suits(gpu);
 }
 
 /** What a job asks that asks for nothing in particular, beside the given. */
@@ -135,6 +123,8 @@ export function needsWith(given: Partial<JobNeeds> & Pick<JobNeeds, 'maxPricePer
     minReliabilityMilli: 0,
     minTier: 'community',
     class: 'on-demand',
+    timeLimitSeconds: 3_600,
+    checkpoint: null,
     ...given,
   };
 }

@@ -39,6 +39,8 @@ export function quoteTerms(spec: JobSpec, defaultMaxPricePerHourMicros: bigint):
       spec.max_price_per_hour_micros === null
         ? defaultMaxPricePerHourMicros
         : BigInt(spec.max_price_per_hour_micros),
+    timeLimitSeconds: spec.time_limit_seconds,
+    checkpoint: spec.checkpoint,
   };
   // Every further try of a failing program is billed too.
   const billedSeconds = spec.time_limit_seconds * (1 + spec.retries.max);

@@ -9,8 +9,11 @@ import { callerSecret } from '../../http/bearer.ts';
 import { withIdempotency } from '../../http/idempotency.ts';
 import { queueLength } from '../../jobs/job-reads.store.ts';
 import { balanceMicros } from '../../ledger/chart.ts';
+import { databaseNow } from '../../background/database-now.ts';
+import { loadAhead } from '../../matching/ahead.store.ts';
 import { explain } from '../../matching/explain.ts';
-import { isModel, type MachineView } from '../../matching/machine-view.ts';
+import { isModel } from '../../matching/gpu-model.ts';
+import type { MachineView } from '../../matching/machine-view.ts';
 import { loadMachines } from '../../matching/market.store.ts';
 import { rank } from '../../matching/match.ts';
 import { viewOffer } from '../../pricing/offer-view.ts';
@@ -40,7 +43,14 @@ export function marketRoutes(deps: UserRouteDeps): BoundRoute[] {
         balance_micros: String(balance),
         affordable: balance >= holdMicros,
         play_money: deps.view.playMoney,
-        waiting: fitting.length > 0 ? null : explain(needs, machines, (await queueLength(db)) + 1),
+        waiting:
+          fitting.length > 0
+            ? null
+            : explain(needs, machines, {
+                position: (await queueLength(db)) + 1,
+                now: await databaseNow(db),
+                ahead: await loadAhead(db),
+              }),
       };
     }),
 

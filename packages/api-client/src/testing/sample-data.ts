@@ -172,6 +172,8 @@ export function sampleWaiting(overrides: Partial<Waiting> = {}): Waiting {
       { filter: 'vram', excluded: 2, sole: 2, sentence: '2 machines have less GPU memory than 76294 MiB.' },
     ],
     suggestion: 'Ask for at most 24564 MiB with --vram 24GiB.',
+    expected_start: null,
+    change: { field: 'vram', value: '24GB' },
     ...overrides,
   };
 }

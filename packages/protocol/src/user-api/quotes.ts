@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
 import { providerId } from '../ids.ts';
 import { microsString } from '../money.ts';
@@ -32,9 +33,14 @@ export const waiting = z
     position: z.number().int().describe('Place in the queue, from 1.'),
     machines: z.number().int().describe('Machines looked at.'),
     summary: z.string().describe('One sentence for people.'),
+    expected_start: timestamp
+      .nullable()
+      .describe(
+        'Start at the latest, when no other job comes before it and nothing that runs ends early; null when that cannot be said.',
+      ),
     filters: z.array(
       z.object({
-        filter: z.string().describe('Such as gpus, vram, gpu-model, cpus, memory, price, online, busy.'),
+        filter: z.string().describe('Such as gpus, vram, gpu-model, region, memory, price, online, busy.'),
         excluded: z.number().int().describe('Machines that fail this rule.'),
         sole: z.number().int().describe('Machines that fail this rule only.'),
         sentence: z.string(),
@@ -44,6 +50,10 @@ export const waiting = z
       .string()
       .nullable()
       .describe('The smallest change that would let it run, in words; null when only waiting helps.'),
+    change: z
+      .object({ field: z.string(), value: z.string().nullable() })
+      .nullable()
+      .describe('The same as a field of the job file and what to write there; null is to leave it out.'),
   })
   .meta({ id: 'Waiting' });
 export type Waiting = z.infer<typeof waiting>;
