@@ -274,7 +274,7 @@ test('when nothing is heard for a whole lease time the program is stopped, and n
   await bench.startAgent();
   const lease = bench.market.offer(job('wait'));
   await started(lease);
-  await bench.market.goAway();
+  await bench.market.fallSilent();
   const awaySince = performance.now();
   await bench.market.until('the container is gone', () => bench.engine.containers.size === 0);
   expect(performance.now() - awaySince).toBeGreaterThan(500);
@@ -287,6 +287,54 @@ test('when nothing is heard for a whole lease time the program is stopped, and n
   expect(outputOf(lease)).toBe('waiting\n');
   await nothingLeft();
 }, 30_000);
+
+test('an orchestrator that is down, and not merely unheard, costs no running program', async () => {
+  bench = await AgentBench.open({ leaseTtlSeconds: 1, heartbeatSeconds: 0.2 });
+  waiting();
+  await bench.startAgent();
+  const lease = bench.market.offer(job('wait'));
+  await started(lease);
+  await bench.market.goAway();
+  const awaySince = performance.now();
+  await bench.market.until('three lease times are over', () => performance.now() - awaySince > 3 * seconds);
+  await bench.market.comeBack();
+  await bench.market.until('it says hello again', () => bench.market.hellos.length === 2);
+  expect(bench.market.hellos.at(-1)?.tasks).toMatchObject([{ task_state: 'running' }]);
+  bench.market.cancel(lease);
+  await released(lease);
+  expect(lease.effects).toEqual([...whole, 'ended:cancelled', 'released']);
+});
+
+test('a job that bears silence goes on through more of it than the lease time, and no longer than it said', async () => {
+  bench = await AgentBench.open({ leaseTtlSeconds: 1, heartbeatSeconds: 0.2 });
+  waiting();
+  await bench.startAgent();
+  const lease = bench.market.offer(job('wait', { stop_after_silence_seconds: 3 }));
+  await started(lease);
+  await bench.market.fallSilent();
+  const since = performance.now();
+  await bench.market.until('the container is gone', () => bench.engine.containers.size === 0);
+  expect(performance.now() - since).toBeGreaterThan(2.5 * seconds);
+  await bench.market.comeBack();
+  await released(lease);
+  expect(lease.ended?.reason).toBe('provider-error');
+});
+
+test('a program that has to give way is killed when the notice is over, whatever its grace time', async () => {
+  bench = await AgentBench.open();
+  bench.program('stubborn', async (process) => {
+    process.onTerminate(() => void process.print('stdout', 'not yet\n'));
+    await process.sleep(600 * seconds);
+    return 0;
+  });
+  await bench.startAgent();
+  const lease = bench.market.offer(job('stubborn', { stop_grace_seconds: 60 }));
+  await started(lease);
+  bench.market.cancel(lease, 1);
+  await released(lease, 10 * seconds);
+  expect(lease.exited).toEqual({ exitCode: 137 });
+  expect(outputOf(lease)).toBe('not yet\n');
+});
 
 test('results of a program that ended in time wait for an orchestrator that is away longer than the lease', async () => {
   bench = await AgentBench.open({ leaseTtlSeconds: 1, heartbeatSeconds: 0.2 });

@@ -11,10 +11,11 @@ import { claimGpus, type GpuAllocation, noneAllocated, releaseGpus } from './con
 import { DanglingSweep } from './container/sweep-dangling.ts';
 import type { ControlPlaneClient } from './control-plane/client.ts';
 import type { Credential } from './control-plane/credential.ts';
+import { aliveUntil, type Heard } from './control-plane/heard.ts';
 import { LeaseReports } from './control-plane/lease-reports.ts';
 import { Session, type SessionTasks } from './control-plane/session.ts';
 import type { AgentHome } from './home/agent-home.ts';
-import type { BootClock, Moment } from './home/boot-clock.ts';
+import type { BootClock } from './home/boot-clock.ts';
 import { TaskJournal } from './tasks/journal.ts';
 import { recoverTasks } from './tasks/recover-tasks.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
@@ -155,16 +156,23 @@ export class Agent implements SessionTasks {
     );
   }
 
-  verdict(leaseId: string, verdict: Verdict, aliveUntil: Moment): void {
+  marketAway(heard: Heard): void {
+    for (const [leaseId, runner] of this.#runners) {
+      this.#watch(leaseId, runner.renew(aliveUntil(runner.record.spec, heard)));
+    }
+  }
+
+  verdict(leaseId: string, verdict: Verdict, heard: Heard, stopWithinSeconds: number | null): void {
     const runner = this.#runners.get(leaseId);
     if (!runner) return; // Done and forgotten while the answer was on its way.
+    const until = aliveUntil(runner.record.spec, heard);
     switch (verdict) {
       case 'run':
-        this.#watch(leaseId, runner.renew(aliveUntil));
+        this.#watch(leaseId, runner.renew(until));
         return;
       case 'stop':
-        this.#watch(leaseId, runner.renew(aliveUntil));
-        this.#watch(leaseId, runner.stop('cancelled'));
+        this.#watch(leaseId, runner.renew(until));
+        this.#watch(leaseId, runner.stop('cancelled', stopWithinSeconds));
         return;
       case 'gone':
         runner.abandon('the orchestrator says that it is gone');

@@ -2,6 +2,7 @@ import type { Tx } from '@computefabric/db/client';
 import { type EndReason, endReasonRow } from '@computefabric/protocol/end-reason';
 import type { JobId, LeaseId } from '@computefabric/protocol/ids';
 import { notify } from '../background/signals.ts';
+import { loseSilentLeases } from '../leases/silent-lease.store.ts';
 import { finalizeJob } from './job.store.ts';
 import { appendJobEvent } from './job-events.store.ts';
 
@@ -27,6 +28,8 @@ export async function endJob(tx: Tx, { jobId, reason, detail, exitCode, leaseId 
     exitCode: exitCode ?? null,
   });
   if (!ended) return false;
+  // A try whose machine may come back is of no use any more: it is told so when it does.
+  await loseSilentLeases(tx, jobId);
   await appendJobEvent(tx, {
     jobId,
     type: 'ended',

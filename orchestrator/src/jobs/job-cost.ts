@@ -11,10 +11,12 @@ import type { JobRow } from './job.store.ts';
 /** What a try has cost by `now`: its frozen bill once it has ended, until then what the meter shows. */
 export function leaseBill(
   lease: LeaseRow,
-  job: Pick<JobRow, 'timeLimitSeconds'>,
+  job: Pick<JobRow, 'timeLimitSeconds'> & Partial<Pick<JobRow, 'leaseId'>>,
   now: Date,
 ): { billedMs: number; costMicros: bigint } {
-  if (lease.state !== 'active') return { billedMs: lease.billedMs, costMicros: lease.costMicros };
+  // Of a silent try and its replacement only one will be billed: until that is known, the one that has the job.
+  const isMetered = lease.state === 'active' || (lease.state === 'silent' && job.leaseId === lease.id);
+  if (!isMetered) return { billedMs: lease.billedMs, costMicros: lease.costMicros };
   const billedMs = meteredMs({ ...lease, now, timeLimitSeconds: job.timeLimitSeconds });
   return { billedMs, costMicros: costMicros(billedMs, lease.pricePerHourMicros) };
 }

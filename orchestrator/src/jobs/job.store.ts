@@ -3,7 +3,7 @@ import { jobs } from '@computefabric/db/schema/jobs';
 import type { EndReason } from '@computefabric/protocol/end-reason';
 import type { JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
 import { type FinalJobState, jobMachine } from '@computefabric/protocol/job-state';
-import { and, eq, inArray, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
 
 /*
  * Every change of a job's state is one guarded update: the states it may come from are in the WHERE, taken
@@ -97,6 +97,26 @@ export async function requeueJob(
     })
     .where(
       and(eq(jobs.id, jobId), eq(jobs.leaseId, leaseId), inArray(jobs.state, jobMachine.sourcesOf('queued'))),
+    )
+    .returning({ id: jobs.id });
+  return rows.length === 1;
+}
+
+/** Gives the job to a try of it that came back: from the queue (`from` null) or from its replacement. */
+export async function reattachJob(
+  tx: Tx,
+  jobId: JobId,
+  { from, to, state }: { from: LeaseId | null; to: LeaseId; state: 'preparing' | 'running' | 'finishing' },
+): Promise<boolean> {
+  const rows = await tx
+    .update(jobs)
+    .set({ state, leaseId: to, notBefore: null })
+    .where(
+      and(
+        eq(jobs.id, jobId),
+        from === null ? isNull(jobs.leaseId) : eq(jobs.leaseId, from),
+        inArray(jobs.state, from === null ? ['queued'] : ['preparing', 'running', 'finishing']),
+      ),
     )
     .returning({ id: jobs.id });
   return rows.length === 1;

@@ -9,8 +9,8 @@ import { desireStop, lockLease } from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
 
 /**
- * Stops a job for its renter. One that waits, or that was only offered, ends at once and costs nothing; one
- * that a machine has is told to stop and ends when the machine says so, or when its lease runs out.
+ * Stops a job for its renter. One that waits, was only offered or whose machine is silent ends at once and costs
+ * nothing; one that a machine has is told to stop and ends when the machine says so, or when its lease runs out.
  */
 export async function cancelJob(
   deps: Pick<LeaseDeps, 'db' | 'settings'>,
@@ -21,11 +21,15 @@ export async function cancelJob(
     if (!job) return 'not-found';
     if (jobMachine.isTerminal(job.state)) return 'already-final';
     const lease = job.leaseId ? await lockLease(tx, job.leaseId) : null;
-    if (!lease || lease.state === 'offered') {
+    if (!lease || lease.state === 'offered' || lease.state === 'silent') {
       await requestCancel(tx, job.id);
       if (lease) {
         const cancelled = { ...job, cancelRequestedAt: new Date() };
-        await endLease(tx, deps.settings, { job: cancelled, lease, to: 'withdrawn', reason: 'cancelled' });
+        const end =
+          lease.state === 'offered'
+            ? ({ to: 'withdrawn', reason: 'cancelled' } as const)
+            : ({ to: 'lost', reason: 'provider-lost' } as const); // nobody can be told; it hears of it later
+        await endLease(tx, deps.settings, { job: cancelled, lease, ...end });
         await notify(tx, 'cf_provider', lease.providerId);
       } else {
         await endJob(tx, { jobId: job.id, reason: 'cancelled' });

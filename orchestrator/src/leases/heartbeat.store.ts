@@ -1,4 +1,5 @@
 import type { Db } from '@computefabric/db/client';
+import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import type { JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
 import type { DesiredState, LeaseState, TaskState } from '@computefabric/protocol/lease-state';
@@ -15,12 +16,14 @@ export interface ReportedTask {
 export interface RenewedLease {
   jobId: JobId;
   desired: DesiredState;
+  /** A stop's program must have ended within this; null leaves that to its grace time. */
+  stopWithinSeconds: number | null;
   /** What the machine said of it the time before. */
   previousTaskState: TaskState | null;
 }
 
 /**
- * Keeps a lease alive for another term, if it is still this machine's and has not run out: one that has is
+ * Keeps a lease alive for another term (the lease time, or longer where its job says so), if it is still this machine's and has not run out: one that has is
  * not revived, even when nobody has noticed yet, because its job may be elsewhere already. Null then.
  */
 export async function renewLease(
@@ -36,18 +39,28 @@ export async function renewLease(
     inArray(leases.state, ['active', 'releasing']),
     sql`${leases.expiresAt} > now()`,
   );
-  const [before] = await db.select({ taskState: leases.taskState }).from(leases).where(alive);
+  const [before] = await db
+    .select({ taskState: leases.taskState, lostAfterSeconds: jobs.lostAfterSeconds })
+    .from(leases)
+    .innerJoin(jobs, eq(jobs.id, leases.jobId))
+    .where(alive);
   if (!before) return null;
   const [row] = await db
     .update(leases)
     .set({
-      expiresAt: fromNow(ttlSeconds),
+      expiresAt: fromNow(Math.max(ttlSeconds, before.lostAfterSeconds ?? 0)),
       taskState: task.task_state,
       progress: task.progress,
       desiredSeenAt: sql`case when ${leases.desired} = 'stop' then coalesce(${leases.desiredSeenAt}, now()) end`,
     })
     .where(alive)
-    .returning({ jobId: leases.jobId, desired: leases.desired });
+    .returning({
+      jobId: leases.jobId,
+      desired: leases.desired,
+      stopWithinSeconds: sql<
+        number | null
+      >`greatest(extract(epoch from ${leases.stopBy} - now()), 0)::float8`,
+    });
   return row ? { ...row, previousTaskState: before.taskState } : null;
 }
 

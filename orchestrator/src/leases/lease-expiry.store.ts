@@ -88,7 +88,7 @@ export async function extendLeasesAfterRestart(db: Db, ttlSeconds: number): Prom
   const rows = await db
     .update(leases)
     .set({ expiresAt: sql`greatest(${leases.expiresAt}, ${fromNow(ttlSeconds)})` })
-    .where(inArray(leases.state, ['active', 'releasing']))
+    .where(inArray(leases.state, ['active', 'silent', 'releasing']))
     .returning({ id: leases.id });
   return rows.length;
 }

@@ -223,7 +223,7 @@ describe('machines that vanish', () => {
       task_state: 'running',
       progress: null,
     } as const;
-    expect(await recordHeartbeat(market.deps, machine, [task])).toEqual([
+    expect(await recordHeartbeat(market.deps, machine, [task])).toMatchObject([
       { lease_id: claim.leaseId, verdict: 'gone' },
     ]);
     expect(await market.lastLease(job)).toEqual(before);
@@ -300,7 +300,7 @@ describe('machines that vanish', () => {
     const kept = await market.sayHello(machine, { gpus: testCards(2) }, [
       { lease_id: claim.leaseId, fence: claim.fence, task_state: 'running' },
     ]);
-    expect(kept.tasks).toEqual([{ lease_id: claim.leaseId, verdict: 'run' }]);
+    expect(kept.tasks).toMatchObject([{ lease_id: claim.leaseId, verdict: 'run' }]);
     expect((await market.jobRow(job)).state).toBe('running');
     const empty = await market.sayHello(machine, { gpus: testCards(2) });
     expect(empty.session).toBe(kept.session + 1);

@@ -55,6 +55,7 @@ export async function preemptLease(
   });
   await tellWinner(tx, by, `A spot job was asked to give way within ${noticeSeconds} s.`);
   await notify(tx, 'cf_provider', lease.providerId);
+  await notify(tx, 'cf_queue', lease.providerId); // when its room is expected has changed
   return 'stopping';
 }
 

@@ -1,9 +1,10 @@
-import type { JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
+import type { JobId, ProviderId } from '@computefabric/protocol/ids';
 import type { TaskState } from '@computefabric/protocol/lease-state';
-import type { Verdict } from '@computefabric/protocol/provider-api/v1/session';
+import type { TaskAnswer } from '@computefabric/protocol/provider-api/v1/session';
 import { lockJob } from '../jobs/job.store.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
-import { type ReportedTask, renewLease } from '../leases/heartbeat.store.ts';
+import type { ReportedTask } from '../leases/heartbeat.store.ts';
+import { answerTo, keepAlive } from './keep-alive.ts';
 import type { LeaseDeps } from '../leases/lease-deps.ts';
 
 /** Keeps the leases alive that are still this machine's, notes what it says of them and tells their fate. */
@@ -11,13 +12,13 @@ export async function recordHeartbeat(
   deps: LeaseDeps,
   providerId: ProviderId,
   tasks: readonly ReportedTask[],
-): Promise<{ lease_id: LeaseId; verdict: Verdict }[]> {
-  const answers: { lease_id: LeaseId; verdict: Verdict }[] = [];
+): Promise<TaskAnswer[]> {
+  const answers: TaskAnswer[] = [];
   for (const task of tasks) {
-    const renewed = await renewLease(deps.db, providerId, task, deps.settings.leaseTtlSeconds);
+    const renewed = await keepAlive(deps, providerId, task);
     if (!renewed) deps.onStaleCall('heartbeat');
     else if (renewed.previousTaskState !== task.task_state) await tellReader(deps, renewed.jobId, task);
-    answers.push({ lease_id: task.lease_id, verdict: renewed?.desired ?? 'gone' });
+    answers.push(answerTo(task.lease_id, renewed));
   }
   return answers;
 }

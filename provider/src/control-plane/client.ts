@@ -27,7 +27,17 @@ export class CallRefused extends Error {
  */
 export class CallFailed extends Error {
   override readonly name = 'CallFailed';
+  /** The address answered, and said that no orchestrator is there: a refused connection, a gateway without one. */
+  readonly nobodyThere: boolean;
+
+  constructor(message: string, options: ErrorOptions & { nobodyThere?: boolean } = {}) {
+    super(message, options);
+    this.nobodyThere = options.nobodyThere ?? false;
+  }
 }
+
+/** What a gateway says when nothing is behind it. */
+const gatewayStatuses = [502, 503, 504];
 
 /** A part of the request that the contract demands, or that it does not know. */
 type Part<Name extends string, Schema extends z.ZodType> = [Schema] extends [z.ZodUndefined]
@@ -91,7 +101,10 @@ export class ControlPlaneClient {
           });
           return { status: response.status, text: await readLimited(response) };
         } catch (thrown) {
-          throw new CallFailed(`${contract.id}: ${rootMessage(thrown)}`, { cause: thrown });
+          throw new CallFailed(`${contract.id}: ${rootMessage(thrown)}`, {
+            cause: thrown,
+            nobodyThere: isConnectionRefused(thrown),
+          });
         }
       },
     );
@@ -131,7 +144,9 @@ function readReply<R extends z.ZodType>(
     }
   }
   if (status !== contract.status)
-    throw new CallFailed(`${contract.id}: answer ${status}: ${text.slice(0, 200)}`);
+    throw new CallFailed(`${contract.id}: answer ${status}: ${text.slice(0, 200)}`, {
+      nobodyThere: gatewayStatuses.includes(status),
+    });
   invariant(contract.reply, `${contract.id} has a reply`);
   const reply = contract.reply.safeParse(json);
   if (!reply.success) throw new CallFailed(`${contract.id}: unreadable answer`, { cause: reply.error });
@@ -156,6 +171,15 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined; // Not JSON: no schema accepts undefined, so the caller reports it.
   }
+}
+
+function isConnectionRefused(thrown: unknown): boolean {
+  const error = toError(thrown);
+  if ('code' in error && error.code === 'ECONNREFUSED') return true;
+  // Every address of the name was tried, and each refused.
+  if (error instanceof AggregateError)
+    return error.errors.length > 0 && error.errors.every(isConnectionRefused);
+  return error.cause !== undefined && isConnectionRefused(error.cause);
 }
 
 /** `fetch failed` says nothing; its cause does. */

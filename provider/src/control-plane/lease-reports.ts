@@ -15,8 +15,9 @@ import {
 } from '@computefabric/protocol/provider-api/v1/leases';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import type { z } from 'zod';
-import { addMs, type BootClock, type Moment } from '../home/boot-clock.ts';
+import type { BootClock, Moment } from '../home/boot-clock.ts';
 import { type CallParts, CallRefused } from './client.ts';
+import { aliveUntil } from './heard.ts';
 import type { Session, SessionCallOptions } from './session.ts';
 
 /** The orchestrator no longer sees this try as ours: kill it, remove it, say nothing more about it. */
@@ -53,6 +54,8 @@ export interface EndReport {
   logChunks: number;
 }
 
+type ReportedSpec = Pick<TaskSpec, 'lease_id' | 'fence' | 'stop_after_silence_seconds'>;
+
 const deadlineMs = 10_000;
 const logsDeadlineMs = 30_000;
 /** The slowest uplink that a result file is given: 64 KiB/s beside half a minute. */
@@ -67,11 +70,13 @@ const detailChars = 2_000;
 export class LeaseReports {
   readonly #session: Session;
   readonly #clock: BootClock;
+  readonly #spec: ReportedSpec;
   readonly #params: { lease: TaskSpec['lease_id'] };
   readonly #headers: Record<string, string>;
 
-  constructor(session: Session, clock: BootClock, spec: Pick<TaskSpec, 'lease_id' | 'fence'>) {
+  constructor(session: Session, clock: BootClock, spec: ReportedSpec) {
     this.#session = session;
+    this.#spec = spec;
     this.#clock = clock;
     this.#params = { lease: spec.lease_id };
     this.#headers = { [fenceHeader]: String(spec.fence) };
@@ -92,7 +97,7 @@ export class LeaseReports {
       },
       signal,
     );
-    return addMs(sentAt, reply.lease_ttl_seconds * 1_000);
+    return aliveUntil(this.#spec, { at: sentAt, leaseTtlSeconds: reply.lease_ttl_seconds });
   }
 
   async reject(reason: string, signal: AbortSignal): Promise<void> {

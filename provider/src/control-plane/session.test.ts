@@ -15,6 +15,7 @@ import { FakeOrchestrator } from '../testing/fake-orchestrator.ts';
 import { testInventory } from '../testing/test-inventory.ts';
 import { testSpec } from '../testing/test-spec.ts';
 import { ControlPlaneClient } from './client.ts';
+import type { Heard } from './heard.ts';
 import { obtainCredential } from './credential.ts';
 import { LeaseGone, LeaseReports } from './lease-reports.ts';
 import { ReplacedError, Session, type SessionTasks } from './session.ts';
@@ -38,12 +39,16 @@ afterEach(async () => {
 class Tasks implements SessionTasks {
   readonly verdicts: Array<[string, Verdict]> = [];
   readonly offers: TaskSpec[] = [];
+  readonly outages: Heard[] = [];
   specs: TaskSpec[] = [];
   held() {
     return this.specs.map(({ lease_id, fence }) => ({ lease_id, fence, task_state: 'running' as const }));
   }
   beating() {
     return this.held().map((task) => ({ ...task, progress: null }));
+  }
+  marketAway(heard: Heard) {
+    this.outages.push(heard);
   }
   verdict(lease: string, verdict: Verdict) {
     this.verdicts.push([lease, verdict]);

@@ -7,6 +7,7 @@ import {
   heartbeat,
   hello,
   poll,
+  type TaskAnswer,
   type TaskSpec,
   type Verdict,
 } from '@computefabric/protocol/provider-api/v1/session';
@@ -17,10 +18,17 @@ import type { z } from 'zod';
 import { agentVersion } from '../agent-version.ts';
 import { Bell } from '../bell.ts';
 import { withEither } from '@computefabric/runtime/either-signal';
-import { addMs, type BootClock, type Moment, msBetween } from '../home/boot-clock.ts';
+import { type BootClock, type Moment, msBetween } from '../home/boot-clock.ts';
 import { StartError } from '../start-error.ts';
-import { type CallOptions, type CallParts, CallRefused, type ControlPlaneClient } from './client.ts';
+import {
+  CallFailed,
+  type CallOptions,
+  type CallParts,
+  CallRefused,
+  type ControlPlaneClient,
+} from './client.ts';
 import type { Credential } from './credential.ts';
+import type { Heard } from './heard.ts';
 import { isUnanswered, repeatUntilAnswered } from './repeat.ts';
 
 type HelloTask = z.infer<NonNullable<typeof hello.body>>['tasks'][number];
@@ -32,8 +40,14 @@ export interface SessionTasks {
   held(): HelloTask[];
   /** The tries that the orchestrator knows to be ours. */
   beating(): HeartbeatTask[];
-  /** The fate of a try; `aliveUntil` is when it dies if nothing is heard again. */
-  verdict(leaseId: string, verdict: Verdict, aliveUntil: Moment): void;
+  /**
+   * The fate of a try, and when it was heard.
+   *
+   * @param stopWithinSeconds when it is to stop: SIGKILL after this long if that is sooner than its grace time
+   */
+  verdict(leaseId: string, verdict: Verdict, heard: Heard, stopWithinSeconds: number | null): void;
+  /** The market is away for everybody: tries need not stop for fear that they were given to others. */
+  marketAway(heard: Heard): void;
   offer(spec: TaskSpec): void;
 }
 
@@ -73,6 +87,11 @@ class SessionChanged extends Error {
 /** A suspended machine asks this often whether it may come back. */
 const suspendedAskMs = 30_000;
 const callDeadlineMs = 10_000;
+/**
+ * A market that is away for longer than this may have been moved to another address and may give our tries to
+ * others: programs stop then as they do when nothing is heard. Far above any restart or upgrade of it.
+ */
+const longestOutageMs = 300_000;
 /** News that come together share one heartbeat. */
 const coalesceMs = 25;
 
@@ -183,7 +202,7 @@ export class Session {
           pollSeconds: reply.poll_seconds,
           over: new AbortController(),
         };
-        this.#applyVerdicts(held, reply.tasks, addMs(sentAt, session.leaseTtlSeconds * 1_000));
+        this.#applyVerdicts(held, reply.tasks, { at: sentAt, leaseTtlSeconds: session.leaseTtlSeconds });
         this.#current = session;
         this.#opened.ring();
         log.info({ session: session.number, held: held.length }, 'session open');
@@ -225,7 +244,10 @@ export class Session {
         const deadlineMs = Math.min(everyMs, callDeadlineMs);
         const body = { tasks: beating };
         const reply = await this.#callOnce(heartbeat, session, { body }, { deadlineMs }, signal);
-        this.#applyVerdicts(beating, reply.tasks, addMs(sentAt, reply.lease_ttl_seconds * 1_000));
+        this.#applyVerdicts(beating, reply.tasks, {
+          at: sentAt,
+          leaseTtlSeconds: reply.lease_ttl_seconds,
+        });
         failures = 0;
         const silentMs = msBetween(lastHeard, clock.now());
         lastHeard = clock.now();
@@ -235,8 +257,19 @@ export class Session {
         if (signal.aborted || thrown instanceof SessionChanged) return;
         failures += 1;
         if (failures === 1) log.warn({ err: thrown }, 'heartbeat not answered');
+        this.#noticeOutage(thrown, sentAt, lastHeard, session.leaseTtlSeconds);
       }
     }
+  }
+
+  /**
+   * Silence may mean that we alone are cut off, and that our tries are given to others. A refusal means that
+   * nobody is there: then a restart of the market must not cost anybody their running program.
+   */
+  #noticeOutage(thrown: unknown, askedAt: Moment, lastHeard: Moment, leaseTtlSeconds: number): void {
+    if (!(thrown instanceof CallFailed) || !thrown.nobodyThere) return;
+    if (msBetween(lastHeard, askedAt) > longestOutageMs) return;
+    this.#options.tasks.marketAway({ at: askedAt, leaseTtlSeconds });
   }
 
   /** Asks for offers, one long question after the other. */
@@ -318,12 +351,14 @@ export class Session {
   /** A try that we named and that they do not mention is not ours. */
   #applyVerdicts(
     asked: ReadonlyArray<{ lease_id: string }>,
-    answers: ReadonlyArray<{ lease_id: string; verdict: Verdict }>,
-    aliveUntil: Moment,
+    answers: readonly TaskAnswer[],
+    heard: Heard,
   ): void {
-    const byLease = new Map(answers.map((answer) => [answer.lease_id, answer.verdict]));
+    const byLease = new Map<string, TaskAnswer>(answers.map((answer) => [answer.lease_id, answer]));
     for (const { lease_id } of asked) {
-      this.#options.tasks.verdict(lease_id, byLease.get(lease_id) ?? 'gone', aliveUntil);
+      const answer = byLease.get(lease_id);
+      const within = answer?.stop_within_seconds ?? null;
+      this.#options.tasks.verdict(lease_id, answer?.verdict ?? 'gone', heard, within);
     }
   }
 }

@@ -47,6 +47,8 @@ export const taskRecord = z.strictObject({
   startedAt: moment.nullable(),
   startReported: z.boolean(),
   stop: stopCause.nullable(),
+  /** The program that is to stop is killed then, when that is sooner than its grace time. */
+  killBy: moment.nullable().default(null),
   exit: taskExit.nullable(),
   exitReported: z.boolean(),
   outcome: taskOutcome.nullable(),
@@ -78,6 +80,7 @@ export function newTaskRecord(spec: TaskRecord['spec']): TaskRecord {
     startedAt: null,
     startReported: false,
     stop: null,
+    killBy: null,
     exit: null,
     exitReported: false,
     outcome: null,

@@ -5,7 +5,7 @@ import { withLogContext } from '@computefabric/runtime/log';
 import { pause } from '@computefabric/runtime/wait';
 import type { PullProgress } from '../container/container-driver.ts';
 import { LeaseGone, type LeaseReports } from '../control-plane/lease-reports.ts';
-import { laterOf, type Moment, msBetween } from '../home/boot-clock.ts';
+import { addMs, laterOf, type Moment, msBetween } from '../home/boot-clock.ts';
 import { SpoolError, TaskOutput } from '../run-logs/task-output.ts';
 import type { TaskJournal } from './journal.ts';
 import { acceptOffer } from './steps/accept-offer.ts';
@@ -101,9 +101,17 @@ export class TaskRunner {
     return this.#walking;
   }
 
-  /** Writes down why the task is to stop, unless it is stopping or over already, and stops it. */
-  async stop(cause: StopCause): Promise<void> {
-    await this.#options.journal.update((record) => (record.stop || record.outcome ? {} : { stop: cause }));
+  /**
+   * Writes down why the task is to stop, unless it is stopping or over already, and stops it.
+   *
+   * @param withinSeconds shortens the program's grace time when it is less
+   */
+  async stop(cause: StopCause, withinSeconds: number | null = null): Promise<void> {
+    const killBy =
+      withinSeconds === null ? null : addMs(this.#options.bootClock.now(), withinSeconds * 1_000);
+    await this.#options.journal.update((record) =>
+      record.stop || record.outcome ? {} : { stop: cause, killBy },
+    );
     if (this.record.stop) this.#halt.abort();
     this.#options.onNews('state');
   }

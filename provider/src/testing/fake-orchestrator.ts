@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createNetServer, type Server as NetServer } from 'node:net';
 import { hashSecret, newBearer, parseBearer } from '@computefabric/protocol/api-key';
 import type { Contract } from '@computefabric/protocol/contract';
 import { errorCodeRow } from '@computefabric/protocol/error-codes';
@@ -27,6 +28,7 @@ export interface FakeLease {
   spec: TaskSpec;
   state: 'offered' | 'active' | 'releasing' | 'released' | 'rejected' | 'lost';
   desired: 'run' | 'stop';
+  stopWithinSeconds: number | null;
   expiresAtMs: number;
   started: { imageDigest: string | null } | null;
   exited: { exitCode: number | null } | null;
@@ -74,6 +76,7 @@ export class FakeOrchestrator {
   #nudge = false;
   #enrolled: { provider_id: ProviderId; name: string; secretHash: string; token: string } | null = null;
   #server: Server | undefined;
+  #blackHole: NetServer | undefined;
   #suspended = false;
 
   private constructor(settings: Settings) {
@@ -92,6 +95,7 @@ export class FakeOrchestrator {
 
   /** Goes away: open connections break, new ones are refused. */
   async goAway(): Promise<void> {
+    await this.#endSilence();
     const server = this.#server;
     if (!server) return;
     this.#server = undefined;
@@ -99,8 +103,20 @@ export class FakeOrchestrator {
     await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 
+  /** The network between agent and orchestrator breaks: connections end without an answer, none is refused. */
+  async fallSilent(): Promise<void> {
+    await this.goAway();
+    const server = createNetServer((socket) => socket.destroy());
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.#port, '127.0.0.1', resolve);
+    });
+    this.#blackHole = server;
+  }
+
   /** Comes back with everything it knew. As the real one does, it gives every open lease a fresh term. */
   async comeBack(): Promise<void> {
+    await this.#endSilence();
     const server = createServer((request, response) => void this.#serve(request, response));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -114,12 +130,19 @@ export class FakeOrchestrator {
     }
   }
 
+  async #endSilence(): Promise<void> {
+    const server = this.#blackHole;
+    this.#blackHole = undefined;
+    if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
+  }
+
   /** Offers a job; the lease is what happens to it. */
   offer(spec: TaskSpec): FakeLease {
     const lease: FakeLease = {
       spec,
       state: 'offered',
       desired: 'run',
+      stopWithinSeconds: null,
       expiresAtMs: Date.now() + spec.offer_seconds * 1_000,
       started: null,
       exited: null,
@@ -143,8 +166,9 @@ export class FakeOrchestrator {
   }
 
   /** Wants the try stopped, and says so at once. */
-  cancel(lease: FakeLease): void {
+  cancel(lease: FakeLease, withinSeconds: number | null = null): void {
     lease.desired = 'stop';
+    lease.stopWithinSeconds = withinSeconds;
     this.#nudge = true;
     this.#wakePolls();
   }
@@ -350,7 +374,7 @@ export class FakeOrchestrator {
         if (lease.taskStates.at(-1) !== task.task_state) lease.taskStates.push(task.task_state);
         if (task.progress) lease.progress.push(task.progress.done_bytes);
       }
-      return { lease_id: task.lease_id, verdict };
+      return { lease_id: task.lease_id, verdict, stop_within_seconds: lease?.stopWithinSeconds ?? null };
     });
     return { lease_ttl_seconds: this.#settings.leaseTtlSeconds, tasks };
   }

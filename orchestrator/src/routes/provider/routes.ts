@@ -9,8 +9,12 @@ import { putArtifact } from '../../artifacts/put-artifact.ts';
 import type { Signals } from '../../background/signals.ts';
 import { type BoundRoute, route } from '../../http/define-route.ts';
 import { readBytes } from '../../http/read-json.ts';
+import { checkpointRoutes } from './checkpoint-routes.ts';
+import type { LeaseCall } from './lease-call.ts';
 import { stale } from '../../leases/claimed-lease.ts';
 import { findLease, type LeaseClaim } from '../../leases/lease.store.ts';
+import { reviveLease } from '../../leases/silent-lease.ts';
+import { isUnheardOf } from '../../leases/silent-lease.store.ts';
 import type { LeaseDeps } from '../../leases/lease-deps.ts';
 import {
   acceptLease,
@@ -33,12 +37,6 @@ export interface ProviderRouteDeps extends LeaseDeps {
   objects: ObjectStore;
 }
 
-interface LeaseCall {
-  params: { lease: LeaseClaim['leaseId'] };
-  headers: { [sessionHeader]: string; [fenceHeader]: string };
-  caller: { providerId: ProviderId };
-}
-
 /** What agents call. They always call us; nothing here ever calls them. */
 export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
   const { db, settings } = deps;
@@ -59,7 +57,14 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
       deps.onStaleCall('session');
       throw new AppError('provider/session-stale');
     }
-    return { leaseId: params.lease, providerId: caller.providerId, fence: Number(headers[fenceHeader]) };
+    const claim = {
+      leaseId: params.lease,
+      providerId: caller.providerId,
+      fence: Number(headers[fenceHeader]),
+    };
+    // Whatever a machine says first after a silence, it is back: its try is kept or not before it is heard.
+    if (await isUnheardOf(db, claim.leaseId)) await reviveLease(deps, claim);
+    return claim;
   };
 
   return [
@@ -161,5 +166,7 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
       await releaseClaimedLease(deps, await claimOf(call));
       return {};
     }),
+
+    ...checkpointRoutes(deps, claimOf),
   ];
 }

@@ -46,7 +46,7 @@ export async function runContainer(task: TaskContext): Promise<void> {
 
 /** SIGTERM and a grace time, or SIGKILL at once when the lease time is over. */
 async function endProgram(
-  { driver, journal, expired, signal, log }: TaskContext,
+  { driver, journal, expired, signal, log, bootClock }: TaskContext,
   containerId: string,
   ended: AbortSignal,
 ) {
@@ -56,7 +56,7 @@ async function endProgram(
       if (expired.aborted || attempt > 3) await driver.killTask(containerId);
       else
         await Promise.race([
-          driver.stopTask(containerId, journal.record.spec.stop_grace_seconds),
+          driver.stopTask(containerId, graceSeconds(journal.record, bootClock)),
           aborted(expired),
         ]);
       if (!expired.aborted) return;
@@ -68,6 +68,13 @@ async function endProgram(
       await pause(backoffMs(attempt, { baseMs: 200, maxMs: 5_000 }), AbortSignal.any([signal, ended]));
     }
   }
+}
+
+/** How long the program has between SIGTERM and SIGKILL: its grace time, or less where the market said so. */
+function graceSeconds({ spec, killBy }: Readonly<TaskRecord>, clock: BootClock): number {
+  if (!killBy) return spec.stop_grace_seconds;
+  const leftSeconds = Math.max(0, msBetween(clock.now(), killBy) / 1_000);
+  return Math.min(spec.stop_grace_seconds, Math.floor(leftSeconds));
 }
 
 /** Waits for the end, over any restart of the engine. */

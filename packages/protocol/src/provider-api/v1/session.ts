@@ -36,6 +36,20 @@ const heldTask = z.strictObject({ lease_id: leaseId, fence: z.number().int(), ta
 export const verdict = z.enum([...desiredState.options, 'gone']);
 export type Verdict = z.infer<typeof verdict>;
 
+/** The fate of a try that the agent has named. */
+const taskAnswer = z.object({
+  lease_id: leaseId,
+  verdict,
+  stop_within_seconds: z
+    .number()
+    .nullable()
+    .default(null)
+    .describe(
+      'With `stop`: SIGKILL after this long, when that is sooner than the grace time; null is the grace time.',
+    ),
+});
+export type TaskAnswer = z.input<typeof taskAnswer>;
+
 /**
  * Opens a session: announces what the machine has, learns the timing of the market and the fate of each try
  * that the agent still holds. Tries that it does not name are taken as lost at once.
@@ -56,7 +70,7 @@ export const hello = defineContract({
     lease_ttl_seconds: z.number(),
     heartbeat_seconds: z.number(),
     poll_seconds: z.number(),
-    tasks: z.array(z.object({ lease_id: leaseId, verdict })),
+    tasks: z.array(taskAnswer),
   }),
   status: 200,
   errors: ['provider/suspended'],
@@ -136,7 +150,7 @@ export const heartbeat = defineContract({
     lease_ttl_seconds: z
       .number()
       .describe('Tries with verdict run or stop are alive for this long from now.'),
-    tasks: z.array(z.object({ lease_id: leaseId, verdict })),
+    tasks: z.array(taskAnswer),
   }),
   status: 200,
   errors: ['provider/session-stale'],
