@@ -43,7 +43,7 @@ export async function silenceLease(
     .update(leases)
     .set({
       state: 'silent',
-      silentAt: sql`greatest(${leases.expiresAt} - make_interval(secs => ${termSeconds}), ${leases.acceptedAt})`,
+      silentAt: sql`${leases.expiresAt} - make_interval(secs => ${termSeconds})`,
       expiresAt: fromNow(waitSeconds),
     })
     .where(and(eq(leases.id, leaseId), eq(leases.state, 'active')))
