@@ -59,7 +59,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'journey',
-          include: ['tests/journeys/**/*.journey.test.ts'],
+          include: ['tests/**/*.journey.test.ts'],
           globalSetup: postgres,
           testTimeout: 300_000,
           hookTimeout: 300_000,
