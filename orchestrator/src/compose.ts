@@ -15,6 +15,7 @@ import { authProvider } from './http/middleware/auth-provider.ts';
 import { authUser } from './http/middleware/auth-user.ts';
 import { closeServer, listenOn } from './http/server.ts';
 import type { LeaseDeps } from './leases/lease-deps.ts';
+import { startSweepWorker } from './housekeeping/sweep.worker.ts';
 import { openObjectStore } from './objects/open-object-store.ts';
 import { metaRoutes } from './routes/meta/routes.ts';
 import { providerRoutes } from './routes/provider/routes.ts';
@@ -77,6 +78,9 @@ export async function compose(
     defaultMaxPricePerHourMicros,
   });
   for (const [name, worker] of Object.entries(workers)) lifecycle.add(name, () => worker.close());
+
+  const sweep = startSweepWorker({ db, objects, log, settings: config.objects });
+  lifecycle.add('sweep worker', () => sweep.close());
 
   const readiness = { migrated: true, listening: false };
   const app = createApp({

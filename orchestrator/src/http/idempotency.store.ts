@@ -1,8 +1,8 @@
-import type { Tx } from '@computefabric/db/client';
+import type { Db, Tx } from '@computefabric/db/client';
 import { idempotencyKeys } from '@computefabric/db/schema/idempotency-keys';
 import type { UserId } from '@computefabric/protocol/ids';
 import { invariant } from '@computefabric/runtime/invariant';
-import { and, eq, sql } from 'drizzle-orm';
+import { and, eq, lt, sql } from 'drizzle-orm';
 
 /** Makes calls with the same key of the same user wait for each other until the transaction ends. */
 export async function lockIdempotencyKey(tx: Tx, userId: UserId, key: string): Promise<void> {
@@ -23,4 +23,13 @@ export async function keepFirstAnswer(tx: Tx, row: typeof idempotencyKeys.$infer
   const [kept] = await tx.insert(idempotencyKeys).values(row).returning({ reply: idempotencyKeys.reply });
   invariant(kept, 'the first answer was kept');
   return kept.reply;
+}
+
+/** Forgets answers older than this; gives how many. */
+export async function forgetAnswers(db: Db, olderThanSeconds: number): Promise<number> {
+  const rows = await db
+    .delete(idempotencyKeys)
+    .where(lt(idempotencyKeys.createdAt, sql`now() - make_interval(secs => ${olderThanSeconds})`))
+    .returning({ key: idempotencyKeys.key });
+  return rows.length;
 }

@@ -4,20 +4,20 @@ import type { PaymentState } from '@computefabric/protocol/payment-state';
 import type { jobCost } from '@computefabric/protocol/user-api/jobs';
 import type { z } from 'zod';
 import type { LeaseRow } from '../leases/lease.store.ts';
-import { meteredMs } from '../metering/usage.ts';
+import { leftSeconds, meteredMs } from '../metering/usage.ts';
 import { costMicros } from '../pricing/price.ts';
 import type { JobRow } from './job.store.ts';
 
 /** What a try has cost by `now`: its frozen bill once it has ended, until then what the meter shows. */
 export function leaseBill(
   lease: LeaseRow,
-  job: Pick<JobRow, 'timeLimitSeconds'> & Partial<Pick<JobRow, 'leaseId'>>,
+  job: Pick<JobRow, 'timeLimitSeconds'> & Partial<Pick<JobRow, 'leaseId' | 'usedMs'>>,
   now: Date,
 ): { billedMs: number; costMicros: bigint } {
   // Of a silent try and its replacement only one will be billed: until that is known, the one that has the job.
   const isMetered = lease.state === 'active' || (lease.state === 'silent' && job.leaseId === lease.id);
   if (!isMetered) return { billedMs: lease.billedMs, costMicros: lease.costMicros };
-  const billedMs = meteredMs({ ...lease, now, timeLimitSeconds: job.timeLimitSeconds });
+  const billedMs = meteredMs({ ...lease, now, timeLimitSeconds: leftSeconds({ usedMs: 0, ...job }) });
   return { billedMs, costMicros: costMicros(billedMs, lease.pricePerHourMicros) };
 }
 

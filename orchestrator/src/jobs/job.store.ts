@@ -74,6 +74,8 @@ export interface Requeue {
   countsFailure: boolean;
   /** The program ran, so a new wait begins; one that never started still waits since it was queued. */
   ran: boolean;
+  /** Of the job's time limit, ms that the try has used and is billed for. */
+  spentMs: number;
 }
 
 /**
@@ -84,7 +86,7 @@ export async function requeueJob(
   tx: Tx,
   jobId: JobId,
   leaseId: LeaseId,
-  { backoffSeconds, countsFailure, ran }: Requeue,
+  { backoffSeconds, countsFailure, spentMs, ran }: Requeue,
 ): Promise<boolean> {
   const rows = await tx
     .update(jobs)
@@ -93,7 +95,10 @@ export async function requeueJob(
       leaseId: null,
       ...(ran ? { queuedAt: sql`now()` } : {}),
       notBefore: backoffSeconds > 0 ? sql`now() + make_interval(secs => ${backoffSeconds})` : null,
-      ...(countsFailure ? { userFailures: sql`${jobs.userFailures} + 1` } : {}),
+      // After a failure of the program the next try has the whole time limit again: the hold covers each.
+      ...(countsFailure
+        ? { userFailures: sql`${jobs.userFailures} + 1`, usedMs: 0 }
+        : { usedMs: sql`${jobs.usedMs} + ${spentMs}` }),
     })
     .where(
       and(eq(jobs.id, jobId), eq(jobs.leaseId, leaseId), inArray(jobs.state, jobMachine.sourcesOf('queued'))),

@@ -3,10 +3,11 @@ import { type EndReason, endReasonCodes, endReasonRow } from '@computefabric/pro
 import { invariant } from '@computefabric/runtime/invariant';
 import { databaseNow } from '../background/database-now.ts';
 import { notifyAll } from '../background/signals.ts';
+import { lastSavedAt } from '../checkpoints/checkpoint.store.ts';
 import { endJob } from '../jobs/end-job.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, requeueJob } from '../jobs/job.store.ts';
-import { billedMs } from '../metering/usage.ts';
+import { billedMs, leftSeconds } from '../metering/usage.ts';
 import { costMicros, splitCost } from '../pricing/price.ts';
 import { decideNext, pastTriesLooked } from './decide-next.ts';
 import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow, pastTries } from './lease.store.ts';
@@ -22,6 +23,8 @@ interface EndLease {
   exitCode?: number | null;
 }
 
+/** A job with less of its time limit left than this has used it up. */
+const leastSecondsOfTry = 1;
 const spoiledReasons = endReasonCodes.filter((reason) => endReasonRow(reason).spoils);
 
 /**
@@ -32,7 +35,9 @@ const spoiledReasons = endReasonCodes.filter((reason) => endReasonRow(reason).sp
 export async function endLease(tx: Tx, settings: LeaseSettings, end: EndLease): Promise<LeaseRow | null> {
   const { job, lease, reason } = end;
   const now = await databaseNow(tx);
-  const billed = billedMs(reason, { ...lease, now, timeLimitSeconds: job.timeLimitSeconds });
+  // Work that a checkpoint has saved is worth something only where the job goes on from it.
+  const savedAt = job.leaseId === lease.id ? await lastSavedAt(tx, lease.id) : null;
+  const billed = billedMs(reason, { ...lease, now, timeLimitSeconds: leftSeconds(job) }, savedAt);
   const cost = costMicros(billed, lease.pricePerHourMicros);
   const closed = await closeLease(tx, lease.id, {
     to: end.to,
@@ -46,7 +51,7 @@ export async function endLease(tx: Tx, settings: LeaseSettings, end: EndLease): 
   });
   if (!closed) return null;
   await notifyAll(tx, 'cf_queue', [lease.providerId, job.id]);
-  await decideJob(tx, settings, end);
+  await decideJob(tx, settings, end, billed);
   return closed;
 }
 
@@ -55,6 +60,7 @@ async function decideJob(
   tx: Tx,
   settings: LeaseSettings,
   { job, lease, reason, detail, exitCode }: EndLease,
+  billed: number,
 ) {
   if (job.leaseId !== lease.id) return; // the job has gone on without this try
   const code = exitCode ?? lease.exitCode;
@@ -76,9 +82,14 @@ async function decideJob(
     return;
   }
   const { counted, backoffSeconds } = next;
+  if (!counted && leftSeconds({ ...job, usedMs: job.usedMs + billed }) < leastSecondsOfTry) {
+    await endJob(tx, { jobId: job.id, reason: 'time-limit', leaseId: lease.id });
+    return;
+  }
   const requeued = await requeueJob(tx, job.id, lease.id, {
     backoffSeconds,
     countsFailure: counted,
+    spentMs: billed,
     ran: lease.startedAt !== null,
   });
   invariant(requeued, `${job.id} held ${lease.id} and could not be queued again`);

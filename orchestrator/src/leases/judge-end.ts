@@ -9,6 +9,8 @@ interface ReportedEnd {
   stopReason: StopReason | null;
   /** When the machine was told so; null when it was not. */
   stopSeenAt: Date | null;
+  /** The saved state that it was to begin with turned out to be damaged. */
+  stateDamaged?: boolean;
   span: MeteredSpan;
 }
 
@@ -30,7 +32,14 @@ const endOfStop = {
  * Believes a machine's reason only as far as our own records bear it out, because the reason decides who
  * pays: what cannot be so is the machine's own fault, free for the renter and tried again.
  */
-export function judgeEnd({ reported, exitCode, stopReason, stopSeenAt, span }: ReportedEnd): EndReason {
+export function judgeEnd({
+  reported,
+  exitCode,
+  stopReason,
+  stopSeenAt,
+  stateDamaged = false,
+  span,
+}: ReportedEnd): EndReason {
   switch (reported) {
     case 'exited-zero':
     case 'exited-nonzero':
@@ -52,6 +61,8 @@ export function judgeEnd({ reported, exitCode, stopReason, stopSeenAt, span }: R
     case 'start-failed':
       return span.startedAt ? 'provider-error' : reported;
     case 'provider-error':
+      // What we gave it to begin with was broken: our failure, and none of the machine's.
+      return stateDamaged && !span.startedAt ? 'platform-error' : reported;
     case 'provider-left':
       return reported;
   }

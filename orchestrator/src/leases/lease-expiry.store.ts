@@ -74,7 +74,7 @@ export async function findOvertimeLeases(
         eq(leases.state, 'active'),
         eq(leases.desired, 'run'),
         sql`${leases.exitedAt} is null`,
-        sql`${leases.startedAt} + make_interval(secs => ${jobs.timeLimitSeconds} + ${overtimeSeconds}) <= now()`,
+        sql`${leases.startedAt} + make_interval(secs => ${jobs.timeLimitSeconds} - ${jobs.usedMs} / 1000.0 + ${overtimeSeconds}) <= now()`,
       ),
     )
     .limit(limit);

@@ -3,8 +3,10 @@ import { AppError } from '@computefabric/runtime/errors';
 import type { z } from 'zod';
 import { databaseNow } from '../background/database-now.ts';
 import { notify } from '../background/signals.ts';
+import { findCheckpoint } from '../checkpoints/checkpoint.store.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { finishJob, startJob } from '../jobs/job.store.ts';
+import { leftSeconds } from '../metering/usage.ts';
 import { stale, withClaimedLease } from './claimed-lease.ts';
 import { endLease } from './end-lease.ts';
 import { judgeEnd } from './judge-end.ts';
@@ -96,12 +98,14 @@ export async function reportEnd(deps: LeaseDeps, claim: LeaseClaim, body: EndedB
       throw new AppError('lease/logs-incomplete', { details: { next_seq: lease.nextLogSeq } });
     }
     const now = await databaseNow(tx);
+    const state = lease.resumedFrom ? await findCheckpoint(tx, lease.resumedFrom) : null;
     const reason = judgeEnd({
       reported: body.reason,
+      stateDamaged: state?.state === 'damaged',
       exitCode: body.exit_code,
       stopReason: lease.stopReason,
       stopSeenAt: lease.desiredSeenAt,
-      span: { ...lease, now, timeLimitSeconds: job.timeLimitSeconds },
+      span: { ...lease, now, timeLimitSeconds: leftSeconds(job) },
     });
     const closed = await endLease(tx, deps.settings, {
       job,

@@ -79,7 +79,12 @@ export async function loseOrSilence(
   if (job.replaceWhenLost) {
     const backoffSeconds = backoffMs(0, { baseMs: 1_000, maxMs: 1_000 }) / 1_000;
     const ran = lease.startedAt !== null;
-    const requeued = await requeueJob(tx, job.id, lease.id, { backoffSeconds, countsFailure: false, ran });
+    const requeued = await requeueJob(tx, job.id, lease.id, {
+      backoffSeconds,
+      countsFailure: false,
+      spentMs: 0,
+      ran,
+    });
     invariant(requeued, `${job.id} held ${lease.id} and could not be queued again`);
   }
   await appendJobEvent(tx, {

@@ -23,7 +23,7 @@ export function elapsedMs({ startedAt, exitedAt, now }: MeteredSpan): number {
 /** Milliseconds of running by the orchestrator's own clock, silences left out, never more than the time limit. */
 export function meteredMs(span: MeteredSpan): number {
   const heardMs = elapsedMs(span) - span.silentMs - openSilenceMs(span);
-  return Math.min(Math.max(heardMs, 0), span.timeLimitSeconds * 1_000);
+  return Math.min(Math.max(heardMs, 0), Math.round(span.timeLimitSeconds * 1_000));
 }
 
 /** The part of the silence that is going on in which the program was running, as far as anybody knows. */
@@ -33,7 +33,21 @@ export function openSilenceMs({ startedAt, exitedAt, silentAt, now }: MeteredSpa
   return Math.max((exitedAt ?? now).getTime() - since, 0);
 }
 
-/** What of a try is paid for: all of its metered time or, by the reason for its end, nothing. */
-export function billedMs(reason: EndReason, span: MeteredSpan): number {
-  return endReasonRow(reason).billable ? meteredMs(span) : 0;
+/**
+ * What of a try is paid for, by the reason for its end: all of its metered time, its time up to the moment that
+ * its last checkpoint has saved, or nothing.
+ *
+ * @param savedAt that moment; null for a try without a checkpoint of its own
+ */
+export function billedMs(reason: EndReason, span: MeteredSpan, savedAt: Date | null = null): number {
+  const row = endReasonRow(reason);
+  if (row.billable) return meteredMs(span);
+  if (!row.billedToCheckpoint || !savedAt) return 0;
+  const over = span.exitedAt ?? span.now;
+  return meteredMs({ ...span, exitedAt: savedAt < over ? savedAt : over });
+}
+
+/** Seconds of its time limit that a job has left: what moved tries have saved and were billed for is used. */
+export function leftSeconds(job: { timeLimitSeconds: number; usedMs: number }): number {
+  return Math.max(job.timeLimitSeconds - job.usedMs / 1_000, 0);
 }

@@ -85,12 +85,17 @@ export async function touchObjects(
     });
 }
 
-/** Bytes of a job that are stored, on their way, or waiting to be removed. */
-export async function storedBytesOf(db: Db | Tx, jobId: JobId): Promise<number> {
+/** Bytes of a job's state that are stored, on their way, or waiting to be removed; result files are not state. */
+export async function storedStateBytesOf(db: Db | Tx, jobId: JobId): Promise<number> {
   const [row] = await db
     .select({ bytes: sql<string>`coalesce(sum(${storedObjects.sizeBytes}), 0)`.mapWith(Number) })
     .from(storedObjects)
-    .where(eq(storedObjects.jobId, jobId));
+    .where(
+      and(
+        eq(storedObjects.jobId, jobId),
+        notExists(db.select({ one: sql`1` }).from(artifacts).where(eq(artifacts.blobKey, storedObjects.key))),
+      ),
+    );
   return row?.bytes ?? 0;
 }
 

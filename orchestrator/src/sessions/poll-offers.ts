@@ -7,6 +7,7 @@ import { hasUntoldStop } from '../leases/heartbeat.store.ts';
 import type { LeaseSettings } from '../leases/lease-deps.ts';
 import { stopAfterSilenceSeconds } from '../leases/silent-lease.ts';
 import { findOpenOffers, findPeers } from '../leases/offer.store.ts';
+import { leftSeconds } from '../metering/usage.ts';
 import { memberVariables } from '../shapes/member-variables.ts';
 
 interface PollDeps {
@@ -69,7 +70,7 @@ async function openOffers(deps: PollDeps, providerId: ProviderId): Promise<TaskS
       resumed: lease.resumedFrom !== null,
       checkpoint: job.checkpoint,
       stop_after_silence_seconds: stopAfterSilenceSeconds(deps.settings, job),
-      time_limit_seconds: job.timeLimitSeconds,
+      time_limit_seconds: Math.max(1, Math.ceil(leftSeconds(job))),
       stop_grace_seconds: job.stopGraceSeconds,
       price_per_hour_micros: lease.pricePerHourMicros.toString(),
       offer_seconds: secondsLeft,

@@ -1,8 +1,10 @@
 import type { Contract } from './contract.ts';
+import * as leaseCheckpoints from './provider-api/v1/checkpoints.ts';
 import * as leases from './provider-api/v1/leases.ts';
 import * as session from './provider-api/v1/session.ts';
 import * as account from './user-api/account.ts';
 import * as artifacts from './user-api/artifacts.ts';
+import * as checkpoints from './user-api/checkpoints.ts';
 import * as jobs from './user-api/jobs.ts';
 import * as logs from './user-api/logs.ts';
 import * as machines from './user-api/machines.ts';
@@ -21,9 +23,11 @@ export const allContracts: readonly Contract[] = [
   jobs,
   logs,
   artifacts,
+  checkpoints,
   quotes,
   machines,
   account,
   session,
   leases,
+  leaseCheckpoints,
 ].flatMap(contractsIn);

@@ -23,6 +23,8 @@ export const limits = {
   /** The saved state of a job: all its files together, and files, folders and links of it. */
   checkpointBytes: 4_294_967_296,
   checkpointFiles: 10_000,
+  /** Stored state of one job, with what is on its way and what waits to be removed. */
+  checkpointBytesPerJob: 17_179_869_184,
   /**
    * Files are cut into pieces of this size: small enough to be sent again over a weak line and to be held in
    * memory, large enough that a full checkpoint is about a thousand requests.

@@ -1,6 +1,7 @@
 import type { BoundRoute } from '../../http/define-route.ts';
 import { accountRoutes } from './account-routes.ts';
 import { artifactRoutes } from './artifact-routes.ts';
+import { checkpointRoutes } from './checkpoint-routes.ts';
 import { jobRoutes } from './job-routes.ts';
 import { logRoutes } from './log-routes.ts';
 import { marketRoutes } from './market-routes.ts';
@@ -8,7 +9,7 @@ import type { UserRouteDeps } from './user-route-deps.ts';
 
 /** What people's programs call: the command line, the dashboard, scripts. */
 export function userRoutes(deps: UserRouteDeps): BoundRoute[] {
-  return [jobRoutes, logRoutes, artifactRoutes, marketRoutes, accountRoutes].flatMap((routes) =>
+  return [jobRoutes, logRoutes, artifactRoutes, checkpointRoutes, marketRoutes, accountRoutes].flatMap((routes) =>
     routes(deps),
   );
 }

@@ -126,7 +126,7 @@ export const missingChunks = defineContract({
   body: z.strictObject({ sha256: z.array(sha256).min(1).max(limits.checkpointChunksPerQuestion) }),
   reply: z.object({ missing: z.array(sha256) }),
   status: 200,
-  errors: leaseErrors,
+  errors: [...leaseErrors, 'checkpoint/not-found'],
 });
 
 export const putChunk = defineContract({
@@ -142,7 +142,7 @@ export const putChunk = defineContract({
   binaryBody: 'application/octet-stream',
   reply: z.object({}),
   status: 200,
-  errors: [...leaseErrors, 'checkpoint/no-room', 'artifact/hash-mismatch'],
+  errors: [...leaseErrors, 'checkpoint/not-found', 'checkpoint/no-room', 'artifact/hash-mismatch'],
 });
 
 /** The body is the manifest's JSON. All its chunks are stored, or nothing changes and `missing` names some. */
@@ -167,7 +167,10 @@ export const commitCheckpoint = defineContract({
   ],
 });
 
-/** The state that the try begins with. The manifest comes as text, to be held against its hash. */
+/**
+ * The state that the try begins with. The manifest comes as text, to be held against its hash. Where ours is
+ * damaged (`checkpoint/damaged`) the job's next try begins with the checkpoint before.
+ */
 export const readState = defineContract({
   ...base,
   id: 'readState',
@@ -193,21 +196,4 @@ export const readStateChunk = defineContract({
   stream: 'application/octet-stream',
   status: 200,
   errors: [...leaseErrors, 'checkpoint/not-found', 'checkpoint/damaged'],
-});
-
-/**
- * A chunk did not arrive whole. The orchestrator looks for itself: when its own copy is damaged (`damaged`) the
- * job's next try begins with the checkpoint before; otherwise the machine may ask for the chunk again.
- */
-export const doubtStateChunk = defineContract({
-  ...base,
-  id: 'doubtStateChunk',
-  method: 'POST',
-  path: '/provider/v1/leases/{lease}/state/chunks/{sha256}/doubt',
-  summary: 'A chunk of the state does not have its hash',
-  params: z.strictObject({ ...leaseParams.shape, sha256 }),
-  body: z.strictObject({}),
-  reply: z.object({ damaged: z.boolean() }),
-  status: 200,
-  errors: [...leaseErrors, 'checkpoint/not-found'],
 });
