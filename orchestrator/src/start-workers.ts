@@ -2,6 +2,7 @@ import type { Leadership } from './background/leadership.ts';
 import type { Signals } from './background/signals.ts';
 import type { Worker } from './background/worker.ts';
 import { startSettleWorker } from './billing/settle-job.worker.ts';
+import { startAvailabilityWorker } from './leases/empty-machines.worker.ts';
 import { startExpiryWorker } from './leases/expire-leases.worker.ts';
 import { extendLeasesAfterRestart } from './leases/lease-expiry.store.ts';
 import type { LeaseDeps } from './leases/lease-deps.ts';
@@ -26,6 +27,7 @@ export async function startWorkers(
   return {
     'match worker': startMatchWorker(deps),
     'expiry worker': startExpiryWorker(deps),
+    'availability worker': startAvailabilityWorker(deps),
     'settle worker': startSettleWorker({ db, log, signals }),
     'release worker': startReleaseWorker(deps),
     'schedule worker': startScheduleWorker(deps),

@@ -3,6 +3,7 @@ import { type EndReason, endReasonRow } from '@computefabric/protocol/end-reason
 import type { JobId, LeaseId } from '@computefabric/protocol/ids';
 import { notify } from '../background/signals.ts';
 import { loseSilentLeases } from '../leases/silent-lease.store.ts';
+import { recordEnd } from '../providers/reputation.ts';
 import { finalizeJob } from './job.store.ts';
 import { appendJobEvent } from './job-events.store.ts';
 
@@ -29,7 +30,7 @@ export async function endJob(tx: Tx, { jobId, reason, detail, exitCode, leaseId 
   });
   if (!ended) return false;
   // A try whose machine may come back is of no use any more: it is told so when it does.
-  await loseSilentLeases(tx, jobId);
+  for (const machine of await loseSilentLeases(tx, jobId)) await recordEnd(tx, machine, 'provider-lost');
   await appendJobEvent(tx, {
     jobId,
     type: 'ended',

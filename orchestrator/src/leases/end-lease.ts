@@ -8,6 +8,7 @@ import { endJob } from '../jobs/end-job.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, requeueJob } from '../jobs/job.store.ts';
 import { billedMs, leftSeconds } from '../metering/usage.ts';
+import { recordEnd } from '../providers/reputation.ts';
 import { costMicros, splitCost } from '../pricing/price.ts';
 import { decideNext, pastTriesLooked } from './decide-next.ts';
 import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow, pastTries } from './lease.store.ts';
@@ -52,6 +53,8 @@ export async function endLease(tx: Tx, settings: LeaseSettings, end: EndLease): 
   if (!closed) return null;
   await notifyAll(tx, 'cf_queue', [lease.providerId, job.id]);
   await decideJob(tx, settings, end, billed);
+  // Last of the locks: job, lease, machine.
+  await recordEnd(tx, lease.providerId, reason);
   return closed;
 }
 

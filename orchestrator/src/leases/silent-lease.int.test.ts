@@ -54,7 +54,12 @@ async function fallSilent(claim: LeaseClaim, seconds = 31): Promise<void> {
 
 async function comeBack(claim: LeaseClaim) {
   await connection.db.update(providers).set({ state: 'online' }).where(eq(providers.id, claim.providerId));
-  const task = { lease_id: claim.leaseId, fence: claim.fence, task_state: 'running', progress: null } as const;
+  const task = {
+    lease_id: claim.leaseId,
+    fence: claim.fence,
+    task_state: 'running',
+    progress: null,
+  } as const;
   const [answer] = await recordHeartbeat(market.deps, claim.providerId, [task]);
   return answer?.verdict;
 }
@@ -211,10 +216,7 @@ describe('a job whose machine is replaced', () => {
     await startedEarlier(original, originalRan);
     await startedEarlier(replacement, replacementRan);
     // What the original ran before it fell silent counts, not the silence.
-    await connection.db
-      .update(leases)
-      .set({ silentAt: sql`now()` })
-      .where(eq(leases.id, original.leaseId));
+    await connection.db.update(leases).set({ silentAt: sql`now()` }).where(eq(leases.id, original.leaseId));
     const [kept, given] = winner === 'the original' ? [original, replacement] : [replacement, original];
     expect(await comeBack(original)).toBe(winner === 'the original' ? 'run' : 'gone');
     expect(await comeBack(given)).toBe('gone');

@@ -6,6 +6,7 @@ import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventor
 import { providerMachine } from '@computefabric/protocol/provider-state';
 import { and, eq, inArray, notInArray, sql } from 'drizzle-orm';
 import { notify } from '../background/signals.ts';
+import { newMachineReliabilityMilli } from './reputation.ts';
 
 export type ProviderRow = typeof providers.$inferSelect;
 
@@ -14,7 +15,7 @@ export async function insertProvider(
   tx: Tx,
   row: { id: ProviderId; ownerId: UserId; name: string; credentialHash: string; agentVersion: string },
 ): Promise<void> {
-  await tx.insert(providers).values(row);
+  await tx.insert(providers).values({ ...row, reliabilityMilli: newMachineReliabilityMilli });
 }
 
 /** The owner's machine with this secret; null when there is none. */

@@ -72,6 +72,7 @@ export const errorCodes = {
   ),
   'checkpoint/damaged': row(410, 'This saved state is damaged; an older one is used.', 'platform', 'never'),
   'provider/not-found': row(404, 'There is no such machine in your account.', 'renter', 'never'),
+  'provider/absence-past': row(400, 'The absence is over already.', 'renter', 'never'),
   'provider/suspended': row(403, 'This machine is suspended.', 'provider', 'never'),
   'provider/session-stale': row(409, 'A newer process of this machine has taken over.', 'provider', 'never'),
   'join-token/invalid': row(

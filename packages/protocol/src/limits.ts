@@ -45,6 +45,8 @@ export const limits = {
   retries: 100,
   /** The longest silence of a machine that a job may bear: a week. */
   silenceSeconds: 604_800,
+  /** The longest pause, drain or absence of a machine that ends by itself: 30 days. */
+  absenceSeconds: 2_592_000,
   dependenciesPerJob: 64,
   /** Members of an array: what one transaction can write in a few seconds. */
   arrayMembers: 10_000,

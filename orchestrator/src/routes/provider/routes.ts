@@ -12,6 +12,7 @@ import { readBytes } from '../../http/read-json.ts';
 import { checkpointRoutes } from './checkpoint-routes.ts';
 import type { LeaseCall } from './lease-call.ts';
 import { stale } from '../../leases/claimed-lease.ts';
+import { emptyMachine } from '../../leases/move-tries.ts';
 import { findLease, type LeaseClaim } from '../../leases/lease.store.ts';
 import { reviveLease } from '../../leases/silent-lease.ts';
 import { isUnheardOf } from '../../leases/silent-lease.store.ts';
@@ -105,6 +106,8 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
       const session = Number(headers[sessionHeader]);
       const left = await db.transaction((tx) => leaveMarket(tx, caller.providerId, session, body.leaving));
       if (!left) throw new AppError('provider/session-stale');
+      // Leaving, it has brought home what it could already.
+      if (!body.leaving) await emptyMachine(deps, caller.providerId);
       return {};
     }),
 

@@ -3,14 +3,26 @@ import { timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
 import { gpuId, jobId, providerId } from '../ids.ts';
 import { microsString } from '../money.ts';
-import { providerState } from '../provider-state.ts';
+import { limits } from '../limits.ts';
+import { availability, providerState } from '../provider-state.ts';
 
 /** A machine as its owner sees it. */
 export const machine = z
   .object({
     id: providerId,
     name: z.string(),
-    state: providerState,
+    state: providerState.describe('What is so.'),
+    availability: availability.describe('What its owner wants: only an open machine gets new work.'),
+    availability_reason: z.string(),
+    available_at: timestamp.nullable().describe('Open again by itself from then on.'),
+    vacate_by: timestamp.nullable().describe('Draining: what still runs then is stopped and moved.'),
+    away_from: timestamp.nullable().describe('A planned absence: what still runs then is moved.'),
+    away_until: timestamp.nullable(),
+    reliability: z
+      .number()
+      .min(0)
+      .max(1)
+      .describe('Of its latest tries, the part that it brought to their end.'),
     agent_version: z.string(),
     last_seen_at: timestamp.nullable(),
     cpus: z.number(),
@@ -54,6 +66,93 @@ export const getMachine = defineContract({
   reply: machine,
   status: 200,
   errors: ['provider/not-found'],
+});
+
+const reason = z
+  .string()
+  .max(200)
+  .default('')
+  .describe('Shown to you and to whoever asks why the machine takes no work.');
+const machineParams = z.strictObject({ provider: providerId });
+const machineCall = {
+  audience: 'user',
+  params: machineParams,
+  reply: machine,
+  status: 200,
+  errors: ['provider/not-found'],
+} as const;
+
+/** Nothing new is placed on it; what runs goes on. Again: the latest wish counts. */
+export const pauseMachine = defineContract({
+  ...machineCall,
+  id: 'pauseMachine',
+  method: 'POST',
+  path: '/v1/providers/{provider}/pause',
+  summary: 'Give a machine no new work',
+  body: z.strictObject({
+    for_seconds: z
+      .number()
+      .int()
+      .min(1)
+      .max(limits.absenceSeconds)
+      .nullable()
+      .default(null)
+      .describe('Open again by itself after this long; null waits for you.'),
+    reason,
+  }),
+});
+
+/** Nothing new is placed on it; what still runs when the time is over is asked to stop and moves, free. */
+export const drainMachine = defineContract({
+  ...machineCall,
+  id: 'drainMachine',
+  method: 'POST',
+  path: '/v1/providers/{provider}/drain',
+  summary: 'Empty a machine by a moment',
+  body: z.strictObject({
+    within_seconds: z
+      .number()
+      .int()
+      .min(0)
+      .max(limits.absenceSeconds)
+      .default(3_600)
+      .describe('Jobs may end by themselves for this long; 0 moves them now.'),
+    reason,
+  }),
+});
+
+/** Takes back a pause or a drain. What was asked to stop already is not. */
+export const resumeMachine = defineContract({
+  ...machineCall,
+  id: 'resumeMachine',
+  method: 'POST',
+  path: '/v1/providers/{provider}/resume',
+  summary: 'Give a machine work again',
+  body: z.strictObject({}),
+});
+
+/** A planned absence. Only jobs that must end before it are placed; what still runs when it begins moves. */
+export const planMaintenance = defineContract({
+  ...machineCall,
+  id: 'planMaintenance',
+  method: 'PUT',
+  path: '/v1/providers/{provider}/maintenance',
+  summary: 'Plan an absence of a machine',
+  body: z
+    .strictObject({ from: timestamp, until: timestamp, reason })
+    .refine(({ from, until }) => Date.parse(from) < Date.parse(until), {
+      message: 'must end after it begins',
+      path: ['until'],
+    }),
+  errors: ['provider/not-found', 'provider/absence-past'],
+});
+
+export const cancelMaintenance = defineContract({
+  ...machineCall,
+  id: 'cancelMaintenance',
+  method: 'DELETE',
+  path: '/v1/providers/{provider}/maintenance',
+  summary: 'Take a planned absence back',
 });
 
 export const createJoinToken = defineContract({
