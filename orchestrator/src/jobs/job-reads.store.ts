@@ -5,10 +5,11 @@ import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import { payments } from '@computefabric/db/schema/payments';
 import { providers } from '@computefabric/db/schema/providers';
-import { type JobId, jobId, type UserId } from '@computefabric/protocol/ids';
+import { type GroupId, type JobId, jobId, type UserId } from '@computefabric/protocol/ids';
 import type { JobState } from '@computefabric/protocol/job-state';
 import type { PaymentState } from '@computefabric/protocol/payment-state';
-import { and, asc, count, desc, eq, gt, gte, ilike, inArray, like, lt, or, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, gt, gte, ilike, inArray, isNull, like, lt, or, sql } from 'drizzle-orm';
+import { findMemberOf } from './group-reads.store.ts';
 import type { JobRow } from './job.store.ts';
 
 /*
@@ -20,9 +21,13 @@ import type { JobRow } from './job.store.ts';
 const idPrefixChars = 8;
 
 /**
- * A user's job by its id, its name, or the beginning of its id. `ambiguous`: more than one begins so.
+ * A user's job by its id, its name, its place in a group (`sweep/3`), or the beginning of its id. `ambiguous`: more than one begins so.
  */
-export async function findJobOf(db: Db, userId: UserId, ref: string): Promise<JobRow | 'ambiguous' | null> {
+export async function findJobOf(
+  db: Db | Tx,
+  userId: UserId,
+  ref: string,
+): Promise<JobRow | 'ambiguous' | null> {
   const mine = eq(jobs.userId, userId);
   const isId = jobId.safeParse(ref).success;
   const [exact] = await db
@@ -30,6 +35,7 @@ export async function findJobOf(db: Db, userId: UserId, ref: string): Promise<Jo
     .from(jobs)
     .where(and(mine, isId ? sql`${jobs.id} = ${ref}` : eq(jobs.name, ref)));
   if (exact) return exact;
+  if (ref.includes('/')) return await findMemberOf(db, userId, ref);
   if (isId || ref.length < idPrefixChars || !/^job_[0-9a-z]*$/.test(ref)) return null;
   const found = await db
     .select()
@@ -55,6 +61,8 @@ export interface JobFilter {
   /** Part of a name, an id or an image. */
   text: string | undefined;
   since: Date | undefined;
+  /** Members of this group only; null: only jobs that are in none. */
+  groupId?: GroupId | null | undefined;
 }
 
 /** A user's jobs, newest first. */
@@ -69,6 +77,7 @@ export async function listJobsOf(db: Db, userId: UserId, filter: JobFilter): Pro
         filter.before === undefined ? undefined : lt(jobs.id, filter.before),
         filter.states === undefined ? undefined : inArray(jobs.state, [...filter.states]),
         filter.since === undefined ? undefined : gte(jobs.createdAt, filter.since),
+        filter.groupId === undefined ? undefined : inGroup(filter.groupId),
         pattern === undefined
           ? undefined
           : or(ilike(jobs.name, pattern), ilike(jobs.image, pattern), like(jobs.id, pattern)),
@@ -76,6 +85,10 @@ export async function listJobsOf(db: Db, userId: UserId, filter: JobFilter): Pro
     )
     .orderBy(desc(jobs.id))
     .limit(filter.limit);
+}
+
+function inGroup(groupId: GroupId | null) {
+  return groupId === null ? isNull(jobs.groupId) : eq(jobs.groupId, groupId);
 }
 
 export type LeaseOfJob = Awaited<ReturnType<typeof listLeasesOf>>[number];
@@ -143,8 +156,10 @@ export async function listEventsOf(db: Db, id: JobId, after: number, limit: numb
     .limit(limit);
 }
 
-/** Whether the user's name is free for a new job, asked by inserting it: false when it is taken. */
-export async function insertJob(tx: Tx, row: typeof jobs.$inferInsert): Promise<JobRow | null> {
+export type NewJob = typeof jobs.$inferInsert;
+
+/** Whether the user's name is free for a new job, asked by inserting it: null when it is taken. */
+export async function insertJob(tx: Tx, row: NewJob): Promise<JobRow | null> {
   const [inserted] = await tx
     .insert(jobs)
     .values(row)

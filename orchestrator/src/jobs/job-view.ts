@@ -2,11 +2,15 @@ import type { Db, Tx } from '@computefabric/db/client';
 import { endReasonRow } from '@computefabric/protocol/end-reason';
 import type { JobEvent, JobSummary, JobView, LeaseView } from '@computefabric/protocol/user-api/jobs';
 import type { Requirements } from '@computefabric/protocol/user-api/requirements';
+import { invariant } from '@computefabric/runtime/invariant';
 import { databaseNow } from '../background/database-now.ts';
 import { type Backoff, explain } from '../matching/explain.ts';
 import { loadAhead } from '../matching/ahead.store.ts';
 import { loadMachines } from '../matching/market.store.ts';
+import { fateOf, waitsFor } from './dependency-fate.ts';
+import { type GroupRow, groupsById } from './group-reads.store.ts';
 import { costOf, leaseBill } from './job-cost.ts';
+import { listDependencies, type TargetStanding } from './job-dependencies.store.ts';
 import type { JobRow } from './job.store.ts';
 import {
   type JobEventRow,
@@ -30,6 +34,12 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
   const gpuOf = new Map((await listGpusOf(db, rows)).map((gpu) => [gpu.id, gpu]));
   const paymentState = (await paymentStatesOf(db, [job.id])).get(job.id) ?? 'pending';
   const now = await databaseNow(db);
+  const group =
+    job.groupId === null ? null : ((await groupsById(db, [job.groupId])).get(job.groupId) ?? null);
+  const after = await listDependencies(
+    db,
+    job.groupId === null ? { jobId: job.id } : { groupId: job.groupId },
+  );
   const waiting =
     job.state === 'queued'
       ? explain(job, await loadMachines(db), {
@@ -40,7 +50,7 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
         })
       : null;
   return {
-    ...summary(job, rows, { now, paymentState, playMoney: settings.playMoney }),
+    ...summary(job, group, rows, { now, paymentState, playMoney: settings.playMoney }),
     env: job.env,
     queue_timeout_seconds: job.queueTimeoutSeconds,
     class: job.class,
@@ -63,8 +73,27 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
     cancel_requested_at: job.cancelRequestedAt?.toISOString() ?? null,
     leases: rows.map((row) => leaseView(row, job, now, gpuOf)),
     waiting,
+    after: after.map(viewDependency),
+    waits_for: job.state === 'blocked' ? blockedBy(after, group) : [],
+    schedule_id: job.scheduleId,
     dashboard_url: settings.dashboardUrl === null ? null : `${settings.dashboardUrl}/jobs/${job.id}`,
   };
+}
+
+function viewDependency(target: TargetStanding): JobView['after'][number] {
+  const id = target.onJobId ?? target.onGroupId;
+  invariant(id, 'a dependency is on a job or a group');
+  const state = target.metAt === null ? fateOf(target) : 'met';
+  return { id, name: target.name, when: target.condition, state };
+}
+
+/** Why a job is blocked. */
+function blockedBy(after: readonly TargetStanding[], group: GroupRow | null): string[] {
+  const sentences = waitsFor(after);
+  if (sentences.length > 0) return sentences;
+  if (group === null || group.maxParallel === null)
+    return ['What it comes after has ended: it is about to be queued.'];
+  return [`At most ${group.maxParallel} of the ${group.size} members of ${group.name} run at the same time.`];
 }
 
 /** The rest that a job takes after a spoiled try; null when it takes none. */
@@ -87,17 +116,27 @@ export async function viewJobs(
   const ids = jobs.map((job) => job.id);
   const leases = await listLeasesOf(db, ids);
   const paymentStates = await paymentStatesOf(db, ids);
+  const groups = await groupsById(
+    db,
+    jobs.map(({ groupId }) => groupId),
+  );
   const now = await databaseNow(db);
   return jobs.map((job) =>
     summary(
       job,
+      job.groupId === null ? null : (groups.get(job.groupId) ?? null),
       leases.filter((row) => row.lease.jobId === job.id),
       { now, paymentState: paymentStates.get(job.id) ?? 'pending', playMoney: settings.playMoney },
     ),
   );
 }
 
-function summary(job: JobRow, rows: readonly LeaseOfJob[], moment: Parameters<typeof costOf>[2]): JobSummary {
+function summary(
+  job: JobRow,
+  group: GroupRow | null,
+  rows: readonly LeaseOfJob[],
+  moment: Parameters<typeof costOf>[2],
+): JobSummary {
   const leases = rows.map((row) => row.lease);
   const cost = costOf(job, leases, moment);
   return {
@@ -117,6 +156,17 @@ function summary(job: JobRow, rows: readonly LeaseOfJob[], moment: Parameters<ty
     attempts: job.attempts,
     cost_micros: cost.accrued_micros,
     cost,
+    group:
+      group === null
+        ? null
+        : {
+            id: group.id,
+            name: group.name,
+            kind: group.kind,
+            size: group.size,
+            index: job.groupIndex ?? 0,
+            variables: job.groupVars ?? {},
+          },
   };
 }
 

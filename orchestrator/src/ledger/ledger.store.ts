@@ -37,17 +37,24 @@ export async function makeAccount(tx: Tx, kind: AccountKind, ownerId: UserId | n
     .onConflictDoNothing();
 }
 
-/** Writes a transfer unless its cause was posted before; false then. */
-export async function insertTransfer(
+/** Rows of one statement; PostgreSQL takes 65,535 values in one. */
+const insertBatch = 1_000;
+
+/** Writes transfers, leaving out those whose cause was posted before; gives the ids of the new ones. */
+export async function insertTransfers(
   tx: Tx,
-  transfer: typeof ledgerTransfers.$inferInsert,
-): Promise<boolean> {
-  const rows = await tx
-    .insert(ledgerTransfers)
-    .values(transfer)
-    .onConflictDoNothing({ target: ledgerTransfers.id })
-    .returning({ id: ledgerTransfers.id });
-  return rows.length === 1;
+  transfers: readonly (typeof ledgerTransfers.$inferInsert)[],
+): Promise<ReadonlySet<string>> {
+  const inserted = new Set<string>();
+  for (let start = 0; start < transfers.length; start += insertBatch) {
+    const rows = await tx
+      .insert(ledgerTransfers)
+      .values(transfers.slice(start, start + insertBatch))
+      .onConflictDoNothing({ target: ledgerTransfers.id })
+      .returning({ id: ledgerTransfers.id });
+    for (const { id } of rows) inserted.add(id);
+  }
+  return inserted;
 }
 
 export async function findTransfer(tx: Tx, id: string): Promise<TransferRow | null> {

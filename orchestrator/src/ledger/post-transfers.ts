@@ -4,7 +4,7 @@ import type { AccountId, JobId, LeaseId } from '@computefabric/protocol/ids';
 import { AppError } from '@computefabric/runtime/errors';
 import { invariant } from '@computefabric/runtime/invariant';
 import { mayGoNegative } from './chart.ts';
-import { accountById, findTransfer, insertTransfer, moveTotals } from './ledger.store.ts';
+import { accountById, findTransfer, insertTransfers, moveTotals } from './ledger.store.ts';
 
 /** One movement of money. */
 export interface Transfer {
@@ -31,8 +31,7 @@ export interface Transfer {
  */
 export async function postTransfers(tx: Tx, transfers: readonly Transfer[]): Promise<void> {
   const deltas = new Map<AccountId, Delta>();
-  for (const transfer of transfers) {
-    if (!(await insertOnce(tx, transfer))) continue;
+  for (const transfer of await insertOnce(tx, transfers)) {
     deltaOf(deltas, transfer.from).debitMicros += transfer.amountMicros;
     deltaOf(deltas, transfer.to).creditMicros += transfer.amountMicros;
   }
@@ -47,19 +46,24 @@ interface Delta {
   debitMicros: bigint;
 }
 
-/** False when the same cause has moved the same money already. */
-async function insertOnce(tx: Tx, transfer: Transfer): Promise<boolean> {
-  invariant(transfer.amountMicros > 0n, `transfer ${transfer.id} moves ${transfer.amountMicros} micros`);
-  const { from, to, ...row } = transfer;
-  if (await insertTransfer(tx, { ...row, debitAccountId: from, creditAccountId: to })) return true;
-  const before = await findTransfer(tx, transfer.id);
-  invariant(
-    before?.amountMicros === transfer.amountMicros &&
-      before.debitAccountId === from &&
-      before.creditAccountId === to,
-    `transfer ${transfer.id} was posted before as another movement`,
-  );
-  return false;
+/** Gives those that are new; the others must be what the same cause has moved already. */
+async function insertOnce(tx: Tx, transfers: readonly Transfer[]): Promise<Transfer[]> {
+  const rows = transfers.map(({ from, to, ...row }) => {
+    invariant(row.amountMicros > 0n, `transfer ${row.id} moves ${row.amountMicros} micros`);
+    return { ...row, debitAccountId: from, creditAccountId: to };
+  });
+  invariant(new Set(rows.map(({ id }) => id)).size === rows.length, 'each transfer has a cause of its own');
+  const inserted = await insertTransfers(tx, rows);
+  for (const row of rows.filter(({ id }) => !inserted.has(id))) {
+    const before = await findTransfer(tx, row.id);
+    invariant(
+      before?.amountMicros === row.amountMicros &&
+        before.debitAccountId === row.debitAccountId &&
+        before.creditAccountId === row.creditAccountId,
+      `transfer ${row.id} was posted before as another movement`,
+    );
+  }
+  return transfers.filter(({ id }) => inserted.has(id));
 }
 
 async function refuse(tx: Tx, accountId: AccountId, delta: Delta): Promise<never> {

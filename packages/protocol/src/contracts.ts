@@ -5,10 +5,12 @@ import * as session from './provider-api/v1/session.ts';
 import * as account from './user-api/account.ts';
 import * as artifacts from './user-api/artifacts.ts';
 import * as checkpoints from './user-api/checkpoints.ts';
+import * as groups from './user-api/groups.ts';
 import * as jobs from './user-api/jobs.ts';
 import * as logs from './user-api/logs.ts';
 import * as machines from './user-api/machines.ts';
 import * as quotes from './user-api/quotes.ts';
+import * as schedules from './user-api/schedules.ts';
 
 function contractsIn(module: Record<string, unknown>): Contract[] {
   return Object.values(module).filter(isContract);
@@ -24,6 +26,8 @@ export const allContracts: readonly Contract[] = [
   logs,
   artifacts,
   checkpoints,
+  groups,
+  schedules,
   quotes,
   machines,
   account,

@@ -12,6 +12,7 @@ import { viewEvent, viewJob, viewJobs } from '../../jobs/job-view.ts';
 import { requireJob } from '../../jobs/require-job.ts';
 import { submitJob } from '../../jobs/submit-job.ts';
 import { cancelJob } from '../../leases/cancel-job.ts';
+import { requireGroup } from '../../shapes/require-group.ts';
 import type { UserRouteDeps } from './user-route-deps.ts';
 
 /** The number of the last event of the page before. */
@@ -48,6 +49,10 @@ export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
         states: query.state,
         text: query.q === '' ? undefined : query.q,
         since: query.since === undefined ? undefined : storableMoment(query.since),
+        groupId:
+          query.group !== undefined
+            ? (await requireGroup(db, userId, query.group)).id
+            : query.ungrouped && null,
       });
       const page = pageFrom(
         rows,

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { pageOf, pageQuery, timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
 import { endReason } from '../end-reason.ts';
-import { gpuId, jobId, leaseId, providerId } from '../ids.ts';
+import { groupKind } from '../group-kind.ts';
+import { gpuId, groupId, jobId, leaseId, providerId, scheduleId } from '../ids.ts';
 import { jobClass } from '../job-class.ts';
 import { jobState } from '../job-state.ts';
 import { leaseState, taskState } from '../lease-state.ts';
@@ -63,6 +64,28 @@ export const leaseView = z
   .meta({ id: 'Lease' });
 export type LeaseView = z.infer<typeof leaseView>;
 
+/** The array or gang that a job is a member of. */
+export const jobGroupPlace = z
+  .object({
+    id: groupId,
+    name: z.string(),
+    kind: groupKind,
+    size: z.number().int(),
+    index: z.number().int().describe('From 0; in a gang the rank.'),
+    variables: z.record(z.string(), z.string()).describe('Its values of the matrix.'),
+  })
+  .meta({ id: 'JobGroupPlace' });
+
+/** What a job comes after. */
+export const jobDependency = z
+  .object({
+    id: z.union([jobId, groupId]),
+    name: z.string(),
+    when: z.enum(['success', 'any', 'failure']),
+    state: z.enum(['open', 'met', 'failed']),
+  })
+  .meta({ id: 'JobDependency' });
+
 const jobCore = {
   id: jobId,
   name: z.string(),
@@ -80,6 +103,7 @@ const jobCore = {
   attempts: z.number().int().describe('Tries so far.'),
   cost_micros: microsString.describe('Same as cost.accrued_micros.'),
   cost: jobCost,
+  group: jobGroupPlace.nullable().default(null),
 };
 
 export const jobSummary = z.object(jobCore).meta({ id: 'JobSummary' });
@@ -101,6 +125,12 @@ export const jobView = z
     cancel_requested_at: timestamp.nullable(),
     leases: z.array(leaseView).describe('All tries, oldest first.'),
     waiting: waiting.nullable().describe('Why it waits; null unless queued.'),
+    after: z.array(jobDependency).default([]).describe('What it comes after, in its group also.'),
+    waits_for: z
+      .array(z.string())
+      .default([])
+      .describe('Why it is blocked, as sentences; empty in every other state.'),
+    schedule_id: scheduleId.nullable().default(null).describe('The schedule that submitted it.'),
     dashboard_url: z.string().nullable(),
   })
   .meta({ id: 'Job' });
@@ -156,10 +186,12 @@ export const listJobs = defineContract({
       .describe('One or more states, separated by commas.'),
     q: z.string().max(128).optional().describe('Part of a name, an id or an image.'),
     since: timestamp.optional().describe('Submitted at or after this moment.'),
+    group: z.string().min(1).max(128).optional().describe('Only members of this group: its id or name.'),
+    ungrouped: z.enum(['true']).optional().describe('Only jobs that are in no group.'),
   }),
   reply: pageOf(jobSummary),
   status: 200,
-  errors: [],
+  errors: ['group/not-found'],
 });
 
 export const getJob = defineContract({
