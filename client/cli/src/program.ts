@@ -2,12 +2,14 @@ import { Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { Cli, GlobalFlags } from './cli.ts';
 import type { ArtifactsFlags } from './commands/artifacts.ts';
+import type { InitFlags } from './commands/init.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import type { OffersFlags } from './commands/offers.ts';
 import type { StatusFlags } from './commands/status.ts';
 import type { SubmitFlags } from './commands/submit.ts';
 import type { WaitFlags } from './commands/wait.ts';
 import { CfabCommand, formatHelp } from './help/cfab-command.ts';
+import { addSpecFlags } from './help/submit-flags.ts';
 
 /** Runs what a command does, with everything that it works with; the number is the program's exit code. */
 export type RunCommand = (flags: GlobalFlags, work: (cli: Cli) => Promise<number>) => Promise<void>;
@@ -50,6 +52,7 @@ export function buildProgram({ run, writeOut, argv }: ProgramOptions): CfabComma
   );
 
   addSubmit(program, run, argv);
+  addInit(program, run);
   addJobCommands(program, run);
   addMarketCommands(program, run);
   addAccountCommands(program, run);
@@ -58,7 +61,7 @@ export function buildProgram({ run, writeOut, argv }: ProgramOptions): CfabComma
 }
 
 function addSubmit(program: CfabCommand, run: RunCommand, argv: readonly string[]): void {
-  program
+  const submit = program
     .command('submit')
     .description('Submit a job: shows plan and price, asks, then follows it to its end.')
     .example(
@@ -74,44 +77,16 @@ function addSubmit(program: CfabCommand, run: RunCommand, argv: readonly string[
         "cfab submit --yes --detach --json --image busybox --command 'sleep 60'",
         'from a script: one JSON object',
       ],
+      ['cfab submit -f computefabric.yaml --priority 80', 'a job from a file; flags win over it'],
       [
         'cfab submit --plan --gpus 2 --vram 80GB --image busybox',
         'would it find a machine, and at what price',
       ],
     )
-    .argument('[argv...]', 'after --: the exact command, given to the image')
-    .option('--image <image>', 'container image to run, such as pytorch/pytorch:latest')
-    .option(
-      '--command <line>',
-      'line for a shell in the container; without it, the command of the image runs',
-    )
-    .option('--gpus <count>', 'GPUs on one machine; 1 when --gpu or --vram is given, else 0: a CPU job')
-    .option(
-      '--gpu <model>',
-      'model of GPU, such as "RTX 4090"; several with | or by repeating the flag',
-      collect,
-    )
-    .option(
-      '--vram <size>',
-      'memory of each GPU: 24GB, 24GiB. GB is 10^9, GiB is 2^30, a plain number is GB.\n' +
-        'A card sold as 24 GB has a bit less than 24 GiB: ask for 24GB',
-    )
-    .option('--cpus <count>', 'CPU cores, also fractions (default: 1)')
-    .option('--memory <size>', 'main memory, such as 4GB (default: 1GiB)')
-    .option('-e, --env <NAME=VALUE>', 'variable for the program; may be repeated', collect)
-    .option(
-      '--env-file <file>',
-      'variables from a file, one NAME=VALUE in a line, # begins a comment;\n' +
-        'one pair of quotes around a value is taken off; --env wins over it',
-      collect,
-    )
-    .option('--name <name>', 'name of the job, unique among yours; without it the server gives one')
-    .option(
-      '--time-limit <duration>',
-      'stop the program after running this long: 90s, 10m, 1h30m, 2d (default: 1h)',
-    )
-    .option('--queue <duration>', 'give up when no machine was found for this long (default: never)')
-    .option('--max-price <usd>', 'highest price per GPU-hour, per core-hour for CPU jobs, such as 0.50')
+    .argument('[argv...]', 'after --: the exact command, given to the image');
+  addSpecFlags(submit);
+  submit
+    .optionsGroup('How to submit')
     .option('-y, --yes', 'agree to the price without being asked')
     .option('-d, --detach', 'submit and leave; prints the name of the job alone')
     .option('--plan', 'show plan and price only: exit code 0 when a machine is free, 5 when not')
@@ -131,6 +106,24 @@ function addSubmit(program: CfabCommand, run: RunCommand, argv: readonly string[
         (await import('./commands/submit.ts')).submitJob(cli, operands, flags),
       );
     });
+}
+
+function addInit(program: CfabCommand, run: RunCommand): void {
+  program
+    .command('init')
+    .description('Write a computefabric.yaml to begin with, with every key explained.')
+    .example(
+      ['cfab init', 'then change it, and: cfab submit'],
+      ['cfab init --image python:3.12', 'with this image'],
+    )
+    .option('--image <image>', 'container image to write into it (default: busybox:latest)')
+    .option('--force', 'write over a file that is there')
+    .option('--schema', 'print the JSON schema of the file, for editors, and write nothing')
+    .action((flags: InitFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/init.ts')).initJobFile(cli, flags),
+      ),
+    );
 }
 
 function addJobCommands(program: CfabCommand, run: RunCommand): void {
@@ -335,7 +328,7 @@ function addHelp(program: CfabCommand, run: RunCommand): void {
   program
     .command('help')
     .description(
-      'Help for a command, a topic (environment, exit-codes, states, billing, errors) or an error code.',
+      'Help for a command, a topic (environment, exit-codes, states, job-file, billing, errors) or an error code.',
     )
     .example(
       ['cfab help submit', 'the same as: cfab submit --help'],
@@ -349,8 +342,4 @@ function addHelp(program: CfabCommand, run: RunCommand): void {
         (await import('./commands/help.ts')).showHelp(cli, program, words),
       ),
     );
-}
-
-function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }

@@ -1,4 +1,4 @@
-import { type JobWords } from '@computefabric/protocol/job-file/job-file';
+import type { JobWords } from '@computefabric/protocol/job-file/job-file';
 import { readJob } from '@computefabric/protocol/job-file/read-job';
 import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import fc from 'fast-check';

@@ -13,7 +13,7 @@ import { exitCode } from '../exit-codes.ts';
 import { findJob } from '../jobs/find-job.ts';
 import { JobOutput } from '../jobs/job-output.ts';
 import { isFinal } from '../jobs/outcome.ts';
-import { whole } from '../jobs/spec-from-flags.ts';
+import { whole } from '../jobs/flag-values.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { table } from '../terminal/table.ts';
 import { nearest } from '@computefabric/protocol/grammar/similar';

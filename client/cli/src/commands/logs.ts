@@ -8,7 +8,7 @@ import { attach } from '../jobs/attach.ts';
 import { findJob } from '../jobs/find-job.ts';
 import { JobOutput, type JobOutputOptions } from '../jobs/job-output.ts';
 import { isFinal } from '../jobs/outcome.ts';
-import { whole } from '../jobs/spec-from-flags.ts';
+import { whole } from '../jobs/flag-values.ts';
 import { lastLines } from '../jobs/tail.ts';
 import { parseSince } from '@computefabric/protocol/grammar/durations';
 

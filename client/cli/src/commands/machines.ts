@@ -3,7 +3,7 @@ import { usageError } from '../errors/cli-error.ts';
 import { exitCode } from '../exit-codes.ts';
 import { money } from '../jobs/cost.ts';
 import { shortGpu } from '../jobs/requirements-text.ts';
-import { seconds } from '../jobs/spec-from-flags.ts';
+import { seconds } from '../jobs/flag-values.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { table } from '../terminal/table.ts';
 import { formatThere } from '@computefabric/protocol/grammar/sizes';

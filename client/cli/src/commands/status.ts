@@ -9,7 +9,7 @@ import { Interrupted } from '../interrupts.ts';
 import { findJob } from '../jobs/find-job.ts';
 import { jobLines, jobsTable } from '../jobs/job-text.ts';
 import { exitCodeForJob, isFinal } from '../jobs/outcome.ts';
-import { whole } from '../jobs/spec-from-flags.ts';
+import { whole } from '../jobs/flag-values.ts';
 import { ReaderGone } from '../terminal/terminal.ts';
 import { nearest } from '@computefabric/protocol/grammar/similar';
 import { sinceMoment } from './logs.ts';

@@ -4,7 +4,7 @@ import type { JobSpec } from '@computefabric/protocol/user-api/job-spec';
 import type { JobView } from '@computefabric/protocol/user-api/jobs';
 import type { Quote } from '@computefabric/protocol/user-api/quotes';
 import type { Cli } from '../cli.ts';
-import { CliError } from '../errors/cli-error.ts';
+import { CliError, usageError } from '../errors/cli-error.ts';
 import { exitCode } from '../exit-codes.ts';
 import { Interrupted } from '../interrupts.ts';
 import { attach } from '../jobs/attach.ts';
@@ -12,7 +12,7 @@ import { announceDetached, detachedJson } from '../jobs/detach.ts';
 import { exitCodeForJob } from '../jobs/outcome.ts';
 import { printPlan, refuseUnaffordable, refuseUnmatched } from '../jobs/plan.ts';
 import { settledJob } from '../jobs/settled-job.ts';
-import { type SpecFlags, specFromFlags } from '../jobs/spec-from-flags.ts';
+import { jobFromFlags, type SpecFlags } from '../jobs/spec-from-flags.ts';
 import { printSummary } from '../jobs/summary.ts';
 import { confirm } from '../terminal/confirm.ts';
 import { facts } from '../terminal/table.ts';
@@ -31,7 +31,12 @@ export interface SubmitFlags extends SpecFlags {
  * job ended.
  */
 export async function submitJob(cli: Cli, argv: readonly string[], flags: SubmitFlags): Promise<number> {
-  const spec = await specFromFlags(flags, argv);
+  const { spec, file, array, machines } = await jobFromFlags(flags, argv);
+  if (array !== undefined || machines !== undefined) {
+    // A group has its own plan and its own view; a single job in its place would be something else.
+    throw usageError(`${file} describes more than one job, which "submit" does not take`);
+  }
+  if (file !== null && flags.file === undefined) cli.say(`Reading ${file}`);
   const interrupt = cli.interrupts.catch();
   // Before anything is asked of the server: a script that forgot --yes should learn of it at once.
   if (!flags.plan && !flags.yes && !cli.mayAsk) throw confirmationNeeded(cli);

@@ -6,7 +6,7 @@ import { attach } from '../jobs/attach.ts';
 import { findJob } from '../jobs/find-job.ts';
 import { exitCodeForJob, isFinal } from '../jobs/outcome.ts';
 import { settledJob } from '../jobs/settled-job.ts';
-import { seconds } from '../jobs/spec-from-flags.ts';
+import { seconds } from '../jobs/flag-values.ts';
 import { printSummary } from '../jobs/summary.ts';
 import { nearest } from '@computefabric/protocol/grammar/similar';
 

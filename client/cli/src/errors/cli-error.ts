@@ -12,6 +12,7 @@ export const cliErrors = {
   'cli/unexpected-answer': 'The server gave an answer that this version does not understand.',
   'cli/timeout': 'The time of --timeout passed.',
   'cli/no-match': 'No machine on the market can run the job now.',
+  'cli/job-file': 'The file does not describe a valid job.',
   'cli/ambiguous-job': 'Several jobs begin like that.',
   'cli/file': 'A local file could not be read or written.',
   'cli/hash-mismatch': 'A downloaded file is not the one that the server announced.',

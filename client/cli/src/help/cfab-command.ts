@@ -70,7 +70,7 @@ export function formatHelp(command: Command, help: Help): string {
     sections.push(['Commands', ...pairs(commands.map((sub) => [sub.name(), sub.description()]))]);
   }
   const options = help.visibleOptions(command);
-  if (options.length > 0) sections.push(['Flags', ...optionLines(options)]);
+  if (options.length > 0) sections.push(['Flags', ...groupedLines(options)]);
   const global = help.visibleGlobalOptions(command);
   if (global.length > 0) sections.push(['Flags of every command', ...optionLines(global)]);
   sections.push([`More: docs/cli.md#${anchor(command.path)}`]);
@@ -86,6 +86,18 @@ export function anchor(path: string): string {
 function exampleLines(examples: readonly Example[]): string[] {
   if (examples.every(([line]) => line.length <= 50)) return pairs(examples);
   return examples.flatMap(([line, meaning]) => [`  ${line}`, `      ${meaning}`]);
+}
+
+/** The flags under the headings of their groups, in their order. */
+function groupedLines(options: readonly Option[]): string[] {
+  const lines = optionLines(options);
+  const starts = lines.flatMap((line, index) => (/^ {2}-/.test(line) ? [index] : []));
+  return options.flatMap((option, index) => {
+    const own = lines.slice(starts[index], starts[index + 1]);
+    const heading = option.helpGroupHeading;
+    const isFirst = heading !== undefined && heading !== options[index - 1]?.helpGroupHeading;
+    return isFirst ? [` ${heading}`, ...own] : own;
+  });
 }
 
 function optionLines(options: readonly Option[]): string[] {

@@ -11,6 +11,6 @@ export function overview(program: string): string[] {
     '  explain     why a job waits                    offers      machines and prices',
     '',
     `All commands:  ${program} --help      One command:  ${program} help submit`,
-    `Topics:        ${program} help environment, exit-codes, states, billing, errors`,
+    `Topics:        ${program} help environment, exit-codes, states, job-file, billing, errors`,
   ];
 }

@@ -40,7 +40,11 @@ function commandSection(command: CfabCommand): string[] {
 
 function flagList(options: readonly Option[]): string {
   return options
-    .map(({ flags, description }) => `- \`${flags}\` ${description.replaceAll('\n', ' ')}`)
+    .map(({ flags, description, helpGroupHeading: heading }, index) => {
+      const line = `- \`${flags}\` ${description.replaceAll('\n', ' ')}`;
+      if (heading === undefined || heading === options[index - 1]?.helpGroupHeading) return line;
+      return `${index === 0 ? '' : '\n'}**${heading}**\n\n${line}`;
+    })
     .join('\n');
 }
 

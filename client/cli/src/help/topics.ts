@@ -5,6 +5,7 @@ import { environmentVariables } from '../settings/environment.ts';
 import { defaultUrl } from '../settings/settings.ts';
 import { table } from '../terminal/table.ts';
 import { errorCodeText, knownErrorCodes } from './error-codes.ts';
+import { jobFileLines } from '../job-file/job-file-help.ts';
 
 export interface Topic {
   name: string;
@@ -62,6 +63,11 @@ export const topics: readonly Topic[] = [
         [{ title: 'STATE' }, { title: 'MEANING' }, { title: 'BILLED' }],
         Object.entries(states).map(([state, [meaning, billed]]) => [state, meaning, billed]),
       ),
+  },
+  {
+    name: 'job-file',
+    title: 'Keys of computefabric.yaml, in the same words that the flags of submit take',
+    lines: () => jobFileLines(),
   },
   {
     name: 'billing',

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestMarket, type TestMarket } from '../../testing/test-market.ts';
 
@@ -51,6 +53,15 @@ test('the documentation is served from here and may load nothing from elsewhere'
   expect(page.text).not.toMatch(/<script>|onload=|https?:\/\//);
   const description = JSON.parse((await market.call('/openapi.json')).text) as { openapi: string };
   expect(description.openapi).toBe('3.1.0');
+});
+
+test('the schema of the job file is served to any editor, and is the one that is published', async () => {
+  const answer = await market.call('/schemas/computefabric.json');
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get('content-type')).toContain('application/schema+json');
+  expect(answer.headers.get('access-control-allow-origin')).toBe('*');
+  const published = fileURLToPath(new URL('../../../../docs/computefabric.schema.json', import.meta.url));
+  expect(JSON.parse(answer.text)).toEqual(JSON.parse(await readFile(published, 'utf8')));
 });
 
 test('every answer forbids to be sniffed, framed or run', async () => {

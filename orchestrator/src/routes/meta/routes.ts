@@ -4,6 +4,7 @@ import type { Metrics } from '../../http/metrics.ts';
 import { openApiDocument } from '../../http/openapi.ts';
 import { docsRoutes } from './docs.ts';
 import { healthRoutes, type Readiness } from './health.ts';
+import { schemaRoutes } from './schemas.ts';
 
 interface MetaDeps {
   db: Db;
@@ -12,7 +13,14 @@ interface MetaDeps {
 }
 
 /** Paths that have their own line in the request metrics. */
-const named: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs']);
+const named: ReadonlySet<string> = new Set([
+  '/healthz',
+  '/readyz',
+  '/metrics',
+  '/openapi.json',
+  '/docs',
+  '/schemas/computefabric.json',
+]);
 
 /** What is about the program and not about the market: health, metrics, description. Open to everybody. */
 export function metaRoutes(deps: MetaDeps): Router {
@@ -31,6 +39,7 @@ export function metaRoutes(deps: MetaDeps): Router {
   router.get('/openapi.json', (_request, response) => {
     response.type('json').send(description);
   });
+  router.use(schemaRoutes());
   router.use(docsRoutes());
   return router;
 }

@@ -98,7 +98,8 @@ const disconnect = z.strictObject({
 const checkpoint = z.union([
   z.string(),
   z.strictObject({
-    path: scalar.describe('The directory in the container that holds the state.'),
+    // May come from a flag while the rest is in the file: that there is one is checked when both are together.
+    path: scalar.optional().describe('The directory in the container that holds the state.'),
     every: duration().optional().describe('How often it is saved while the program runs.'),
     command: commandLine.optional().describe('Run in the container before each save.'),
   }),

@@ -61,7 +61,7 @@ export function overlay(under: Partial<JobWords>, over: Partial<JobWords>): Part
       : {}),
     ...(under.checkpoint === undefined || over.checkpoint === undefined
       ? {}
-      : { checkpoint: checkpointOver(under.checkpoint, over.checkpoint) }),
+      : { checkpoint: { ...checkpointMap(under.checkpoint), ...checkpointMap(over.checkpoint) } }),
   };
 }
 
@@ -69,13 +69,10 @@ function retriesMap(retries: NonNullable<JobWords['retries']>) {
   return typeof retries === 'object' ? retries : { max: retries };
 }
 
-type CheckpointWords = NonNullable<JobWords['checkpoint']>;
-
-/** A flag may say how often a state is saved whose path is in the file. */
-function checkpointOver(under: CheckpointWords, over: CheckpointWords): CheckpointWords {
-  const map = (words: CheckpointWords) => (typeof words === 'object' ? words : { path: words });
-  const { path = map(under).path, ...rest }: Partial<ReturnType<typeof map>> = map(over);
-  return { ...map(under), ...rest, path };
+function checkpointMap(
+  checkpoint: NonNullable<Partial<JobWords>['checkpoint']>,
+): Exclude<JobWords['checkpoint'], string | undefined> {
+  return typeof checkpoint === 'object' ? checkpoint : { path: checkpoint };
 }
 
 /** Which key says a field of the API; the first that begins a path counts. */
@@ -227,7 +224,11 @@ function disconnectOf(terms: NonNullable<JobFile['disconnect']>): NonNullable<Jo
 
 function checkpointOf(terms: NonNullable<JobFile['checkpoint']>): NonNullable<JobSpecInput['checkpoint']> {
   if (typeof terms === 'string') return { path: terms };
-  return { path: terms.path, ...given('every_seconds', terms.every), ...given('command', terms.command) };
+  return {
+    path: terms.path ?? '',
+    ...given('every_seconds', terms.every),
+    ...given('command', terms.command),
+  };
 }
 
 function arrayOf(array: Exclude<JobFile['array'], number | undefined>): ArrayShapeInput {
