@@ -50,6 +50,10 @@ test('an orchestrator that asks for what no renter may is declined', () => {
   expect(judge({ command: [] })).toMatch(/command/);
   expect(judge({ time_limit_seconds: 0 })).toMatch(/time limit/);
   expect(judge({ stop_grace_seconds: 10_000 })).toMatch(/grace/);
+  expect(judge({ variables: { COMPUTEFABRIC_ARRAY_INDEX: '3' } })).toBe('take');
+  expect(judge({ variables: { LD_PRELOAD: '/evil.so' } })).toMatch(/variable/);
+  expect(judge({ variables: { 'COMPUTEFABRIC_X=1\nPATH': 'x' } })).toMatch(/variable/);
+  expect(judge({ variables: { COMPUTEFABRIC_PEERS: 'x'.repeat(20_000) } })).toMatch(/variable/);
   expect(judge({ cpus: 0 })).toMatch(/CPU/);
   expect(judge({ cpus: Number.NaN })).toMatch(/CPU/);
   expect(judge({ memory_mib: -5 })).toMatch(/memory/);

@@ -39,12 +39,30 @@ function malformed(offer: TaskSpec): string | null {
   for (const [name, parsed] of parts) {
     if (!parsed.success) return `${name}: ${parsed.error.issues[0]?.message ?? 'is not valid'}`;
   }
+  if (!areMarketVariables(offer.variables)) return 'a variable is not one that the market may set';
   const { min, max } = limits.timeLimitSeconds;
   if (offer.time_limit_seconds < min || offer.time_limit_seconds > max)
     return 'the time limit is out of range';
   if (offer.stop_grace_seconds < 0 || offer.stop_grace_seconds > longestGraceSeconds)
     return 'the grace time is out of range';
   return null;
+}
+
+/** What the market may set beside the job's own variables: names that no job can set, and no program obeys. */
+const marketVariable = /^COMPUTEFABRIC_[A-Z][A-Z_]{0,62}$/;
+/** The peers of the largest gang, with their names. */
+const longestVariableChars = 16_384;
+const mostVariables = 32;
+
+function areMarketVariables(variables: TaskSpec['variables']): boolean {
+  const all = Object.entries(variables);
+  return (
+    all.length <= mostVariables &&
+    all.every(
+      ([name, value]) =>
+        marketVariable.test(name) && value.length <= longestVariableChars && !value.includes('\u0000'),
+    )
+  );
 }
 
 /** A program that is asked to stop cannot hold the owner's machine for longer. */
