@@ -57,6 +57,10 @@ export function sampleJob(overrides: Partial<JobView> = {}): JobView {
     cancel_requested_at: null,
     leases: [],
     waiting: null,
+    group: null,
+    after: [],
+    waits_for: [],
+    schedule_id: null,
     dashboard_url: null,
   };
   return { ...job, ...overrides };
