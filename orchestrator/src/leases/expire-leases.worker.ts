@@ -7,6 +7,7 @@ import { markSilentProvidersOffline } from '../providers/provider.store.ts';
 import { endLease } from './end-lease.ts';
 import { desireStop, lockLease, releaseLease } from './lease.store.ts';
 import {
+  findDisobedientLeases,
   findDueLeases,
   findJobsWaitingTooLong,
   findOvertimeLeases,
@@ -17,6 +18,8 @@ import {
 import type { LeaseDeps } from './lease-deps.ts';
 import { loseOrSilence } from './silent-lease.ts';
 
+/** Beyond the moment by which a program must have ended: time for a heartbeat to carry both messages. */
+const disobedientSeconds = 20;
 /** Rows handled in one pass before looking again; bounds the time of a pass. */
 const batch = 100;
 /** Between two looks when nothing is due sooner. */
@@ -39,6 +42,7 @@ export function startExpiryWorker(deps: LeaseDeps & { signals: Signals }): Worke
       for (const lease of due) await expireLease(deps, lease.jobId, lease.id);
       await expireWaitingJobs(deps);
       await stopOvertime(deps);
+      await endDisobedientTries(deps);
       await markSilentProvidersOffline(deps.db, deps.settings.leaseTtlSeconds);
       if (due.length === batch) return 0;
       const nextMs = await nextLeaseExpiryMs(deps.db);
@@ -100,6 +104,22 @@ async function stopOvertime(deps: LeaseDeps): Promise<void> {
   for (const { id, providerId } of await findOvertimeLeases(deps.db, overtimeSeconds, batch)) {
     await deps.db.transaction(async (tx) => {
       if (await desireStop(tx, id, 'time-limit')) await notify(tx, 'cf_provider', providerId);
+    });
+  }
+}
+
+/**
+ * A machine that keeps a program running past the moment given for its end loses the try: others wait for the
+ * room. It is told that the try is gone, and its record suffers.
+ */
+export async function endDisobedientTries(deps: LeaseDeps): Promise<void> {
+  for (const { id, jobId } of await findDisobedientLeases(deps.db, disobedientSeconds, batch)) {
+    await deps.db.transaction(async (tx) => {
+      const job = await lockJob(tx, jobId);
+      const lease = await lockLease(tx, id);
+      if (!job || lease?.state !== 'active' || lease.exitedAt) return;
+      const detail = 'The machine did not stop the program in the time given.';
+      await endLease(tx, deps.settings, { job, lease, to: 'lost', reason: 'provider-error', detail });
     });
   }
 }

@@ -1,17 +1,15 @@
-import type { Db } from '@computefabric/db/client';
+import type { Db, Tx } from '@computefabric/db/client';
 import type { GpuId, JobId, ProviderId } from '@computefabric/protocol/ids';
 import { formatUsd } from '@computefabric/protocol/money';
 import { notifyAll } from '../background/signals.ts';
-import type { JobRow } from '../jobs/job.store.ts';
 import type { Placement, PlacementSet } from '../matching/match.ts';
 import { ratePerHourMicros, unitPriceMicros } from '../pricing/price.ts';
-import type { ProviderRow } from '../providers/provider.store.ts';
 import {
   type Grant,
   listHoldingLeases,
   listPresentGpus,
   lockOpenProviders,
-  lockQueuedJobs,
+  type OpenProvider,
   writeGrants,
 } from './grant.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
@@ -19,10 +17,10 @@ import type { LeaseSettings } from './lease-deps.ts';
 export type GrantResult = 'granted' | 'stale';
 
 /**
- * Makes proposals true, all in one transaction: locks the jobs and the machines, checks once more that the
- * jobs wait and that the machines have the room at no higher a price than the jobs allow, and writes the
- * offers. Two matchers may propose; only one grant of a job, and of a GPU, can win. A set becomes true whole
- * or not at all, and one that does not leaves the others as they are.
+ * Makes proposals true, all in one transaction: locks the machines, checks once more that they have the room at
+ * no higher a price than the jobs allow, and writes the offers for those jobs that still wait. Two matchers may
+ * propose; only one grant of a job, and of a GPU, can win. A set becomes true whole or not at all, and one that
+ * does not leaves the others as they are.
  *
  * @returns for each set whether it was granted or the view behind it was old
  */
@@ -31,54 +29,78 @@ export async function grantLeases(
   settings: Pick<LeaseSettings, 'offerSeconds'>,
   sets: readonly PlacementSet[],
 ): Promise<GrantResult[]> {
-  const all = sets.flat();
-  if (all.length === 0) return [];
-  return await db.transaction(async (tx) => {
-    const jobs = await lockQueuedJobs(tx, inOrder(all.map(({ jobId }) => jobId)));
-    const providerIds = inOrder(all.map(({ providerId }) => providerId));
-    const machines = await lockOpenProviders(tx, providerIds);
-    const present = await listPresentGpus(tx, inOrder(all.flatMap(({ gpuIds }) => gpuIds)));
-    const rooms = new Rooms(machines, await listHoldingLeases(tx, providerIds));
-
-    const grants: Grant[] = [];
-    const results = sets.map((set): GrantResult => {
-      const checked = set.map((placement) => checkedGrant(placement, jobs, machines, present));
-      const whole = checked.filter((grant) => grant !== null);
-      if (whole.length < set.length || !rooms.take(whole)) return 'stale';
-      // Each job once, whatever the proposals say.
-      for (const { job } of whole) jobs.delete(job.id);
-      grants.push(...whole);
-      return 'granted';
-    });
-    if (grants.length > 0) {
-      const written = await writeGrants(tx, grants, settings.offerSeconds);
-      if (written !== grants.length) throw new Error(`${grants.length - written} locked jobs did not wait`);
-      await notifyAll(tx, 'cf_provider', inOrder(grants.map(({ provider }) => provider.id)));
-      await notifyAll(
-        tx,
-        'cf_job',
-        grants.map(({ job }) => job.id),
-      );
+  const torn = new Set<PlacementSet>();
+  for (;;) {
+    try {
+      return await db.transaction((tx) => grantAll(tx, settings, sets, torn));
+    } catch (thrown) {
+      // Written for some ranks of a gang and not for others, whose jobs do not wait: once more without it.
+      if (!(thrown instanceof TornSet) || torn.has(thrown.set)) throw thrown;
+      torn.add(thrown.set);
     }
-    return results;
-  });
+  }
 }
 
-/** The placement as it may be written; null when job or machine are not as it takes them to be. */
+/** Some jobs of a set wait and others do not. */
+class TornSet extends Error {
+  constructor(readonly set: PlacementSet) {
+    super('a set of placements can be granted in part only');
+  }
+}
+
+async function grantAll(
+  tx: Tx,
+  settings: Pick<LeaseSettings, 'offerSeconds'>,
+  sets: readonly PlacementSet[],
+  without: ReadonlySet<PlacementSet>,
+): Promise<GrantResult[]> {
+  const all = sets.flat();
+  const providerIds = inOrder(all.map(({ providerId }) => providerId));
+  const machines = await lockOpenProviders(tx, providerIds);
+  const present = await listPresentGpus(tx, inOrder(all.flatMap(({ gpuIds }) => gpuIds)));
+  const rooms = new Rooms(machines, await listHoldingLeases(tx, providerIds));
+  const proposed = new Set<JobId>();
+  const grants = new Map<PlacementSet, Grant[]>();
+  for (const set of sets) {
+    // Each job once, whatever the proposals say.
+    if (without.has(set) || set.some(({ jobId }) => proposed.has(jobId))) continue;
+    const checked = set.map((placement) => checkedGrant(placement, machines, present));
+    const whole = checked.filter((grant) => grant !== null);
+    if (whole.length < set.length || !rooms.take(whole)) continue;
+    for (const { jobId } of whole) proposed.add(jobId);
+    grants.set(set, whole);
+  }
+  const wanted = [...grants.values()].flat();
+  if (wanted.length === 0) return sets.map(() => 'stale');
+  const written = await writeGrants(tx, wanted, settings.offerSeconds);
+  for (const [set, ranks] of grants) {
+    const ranksWritten = ranks.filter(({ jobId }) => written.has(jobId)).length;
+    if (ranksWritten > 0 && ranksWritten < ranks.length) throw new TornSet(set);
+  }
+  const granted = wanted.filter(({ jobId }) => written.has(jobId));
+  await notifyAll(tx, 'cf_provider', inOrder(granted.map(({ provider }) => provider.id)));
+  await notifyAll(
+    tx,
+    'cf_job',
+    granted.map(({ jobId }) => jobId),
+  );
+  return sets.map((set) => (grants.get(set)?.every(({ jobId }) => written.has(jobId)) ? 'granted' : 'stale'));
+}
+
+/** The placement as it may be written; null when the machine is not as it takes it to be. */
 function checkedGrant(
-  { jobId, leaseId, providerId, gpuIds }: Placement,
-  jobs: ReadonlyMap<JobId, JobRow>,
-  machines: ReadonlyMap<ProviderId, ProviderRow>,
+  { jobId, leaseId, providerId, gpuIds, needs }: Placement,
+  machines: ReadonlyMap<ProviderId, OpenProvider>,
   present: ReadonlyMap<GpuId, ProviderId>,
 ): Grant | null {
-  const job = jobs.get(jobId);
   const provider = machines.get(providerId);
-  if (!job || !provider || unitPriceMicros(job, provider) > job.maxPricePerHourMicros) return null;
-  if (gpuIds.length !== job.gpus || gpuIds.some((id) => present.get(id) !== providerId)) return null;
-  if (job.gpus > 0 && job.gpuMilli < 1_000 && !provider.sharesGpus) return null;
-  const pricePerHourMicros = ratePerHourMicros(job, provider);
+  if (!provider || unitPriceMicros(needs, provider) > needs.maxPricePerHourMicros) return null;
+  if (gpuIds.length !== needs.gpus || gpuIds.some((id) => present.get(id) !== providerId)) return null;
+  if (needs.gpus > 0 && needs.gpuMilli < 1_000 && !provider.sharesGpus) return null;
+  const pricePerHourMicros = ratePerHourMicros(needs, provider);
   return {
-    job,
+    jobId,
+    needs,
     provider,
     leaseId,
     gpuIds,
@@ -101,7 +123,7 @@ class Rooms {
   readonly #rooms: Map<ProviderId, Room>;
 
   constructor(
-    machines: ReadonlyMap<ProviderId, ProviderRow>,
+    machines: ReadonlyMap<ProviderId, OpenProvider>,
     held: Awaited<ReturnType<typeof listHoldingLeases>>,
   ) {
     this.#rooms = new Map(
@@ -122,26 +144,26 @@ class Rooms {
     for (const grant of grants) {
       const room = this.#rooms.get(grant.provider.id);
       if (!room || !fits(room, grant)) {
-        for (const { provider, job, gpuIds } of taken) {
+        for (const { provider, needs, gpuIds } of taken) {
           const given = this.#rooms.get(provider.id);
-          if (given) change(given, job, gpuIds, 1);
+          if (given) change(given, needs, gpuIds, 1);
         }
         return false;
       }
-      change(room, grant.job, grant.gpuIds, -1);
+      change(room, grant.needs, grant.gpuIds, -1);
       taken.push(grant);
     }
     return true;
   }
 }
 
-function fits(room: Room, { job, gpuIds }: Grant): boolean {
+function fits(room: Room, { needs, gpuIds }: Grant): boolean {
   return (
-    job.cpuMilli <= room.cpuMilli &&
-    job.memoryMib <= room.memoryMib &&
-    job.diskMib <= Math.max(0, room.diskMib) &&
+    needs.cpuMilli <= room.cpuMilli &&
+    needs.memoryMib <= room.memoryMib &&
+    needs.diskMib <= Math.max(0, room.diskMib) &&
     new Set(gpuIds).size === gpuIds.length &&
-    gpuIds.every((id) => (room.gpuMilli.get(id) ?? 0) + job.gpuMilli <= 1_000)
+    gpuIds.every((id) => (room.gpuMilli.get(id) ?? 0) + needs.gpuMilli <= 1_000)
   );
 }
 

@@ -3,7 +3,7 @@ import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import type { JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
 import { openLeaseStates } from '@computefabric/protocol/lease-state';
-import { and, asc, eq, inArray, lte, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, lte, sql } from 'drizzle-orm';
 import { fromNow } from './lease.store.ts';
 
 /* What time does to leases and waiting jobs; always by the database's clock. */
@@ -40,6 +40,7 @@ export async function nextLeaseExpiryMs(db: Db): Promise<number | null> {
 
 const waitedTooLong = and(
   eq(jobs.state, 'queued'),
+  isNotNull(jobs.queueTimeoutSeconds),
   sql`${jobs.queuedAt} + make_interval(secs => ${jobs.queueTimeoutSeconds}) <= now()`,
 );
 
@@ -75,6 +76,26 @@ export async function findOvertimeLeases(
         eq(leases.desired, 'run'),
         sql`${leases.exitedAt} is null`,
         sql`${leases.startedAt} + make_interval(secs => ${jobs.timeLimitSeconds} - ${jobs.usedMs} / 1000.0 + ${overtimeSeconds}) <= now()`,
+      ),
+    )
+    .limit(limit);
+}
+
+/** Leases whose program should have ended by their `stop_by` more than `seconds` ago and has not. */
+export async function findDisobedientLeases(
+  db: Db,
+  seconds: number,
+  limit: number,
+): Promise<{ id: LeaseId; jobId: JobId }[]> {
+  return await db
+    .select({ id: leases.id, jobId: leases.jobId })
+    .from(leases)
+    .where(
+      and(
+        eq(leases.state, 'active'),
+        eq(leases.desired, 'stop'),
+        sql`${leases.exitedAt} is null`,
+        sql`${leases.stopBy} + make_interval(secs => ${seconds}) <= now()`,
       ),
     )
     .limit(limit);

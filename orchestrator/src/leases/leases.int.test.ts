@@ -5,6 +5,7 @@ import { createTestDatabase } from '@computefabric/db/testing';
 import { type GpuId, type JobId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
 import { asc, eq } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { needsWith } from '../matching/machine-view.ts';
 import { loadMachines } from '../matching/market.store.ts';
 import { recordHeartbeat } from '../sessions/record-heartbeat.ts';
 import { marketFixture, testCards } from '../testing/market-fixture.ts';
@@ -144,12 +145,14 @@ describe('the whole life of a try', () => {
 });
 
 describe('granting', () => {
+  const needs = needsWith({ gpus: 1, memoryMib: 512, maxPricePerHourMicros: 1_000_000n });
+
   test('of many grants of one proposal exactly one wins', async () => {
     const gpuIds = await someGpuIds(1);
     const results = await Promise.all(
       Array.from({ length: 8 }, () =>
         grantLeases(connection.db, market.deps.settings, [
-          [{ jobId: job, leaseId: newId('lease'), providerId: machine, gpuIds }],
+          [{ jobId: job, leaseId: newId('lease'), providerId: machine, gpuIds, needs }],
         ]),
       ),
     );
@@ -163,7 +166,7 @@ describe('granting', () => {
     const results = await Promise.all(
       [job, other].map((jobId) =>
         grantLeases(connection.db, market.deps.settings, [
-          [{ jobId, leaseId: newId('lease'), providerId: machine, gpuIds }],
+          [{ jobId, leaseId: newId('lease'), providerId: machine, gpuIds, needs }],
         ]),
       ),
     );
