@@ -1,8 +1,12 @@
+import { latencyBench } from './latency/latency-bench.ts';
+import { dispatchBench } from './dispatch/dispatch-bench.ts';
 import { packingBench } from './packing/packing-bench.ts';
 
 /** Every benchmark by name. Each takes the arguments that follow its name and rejects with a sentence for people. */
 const benches: Record<string, (args: string[]) => Promise<void>> = {
+  latency: latencyBench,
   packing: packingBench,
+  dispatch: dispatchBench,
 };
 
 const [name, ...args] = process.argv.slice(2);

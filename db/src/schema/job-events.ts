@@ -2,16 +2,13 @@ import type { JobId, LeaseId } from '@computefabric/protocol/ids';
 import { jobStates } from '@computefabric/protocol/job-state';
 import { integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
 import { moment } from '../columns.ts';
-import { jobs } from './jobs.ts';
 
 /** What happened to a job, in order; never changed, never removed. */
 export const jobEvents = pgTable(
   'job_events',
   {
-    jobId: text()
-      .$type<JobId>()
-      .notNull()
-      .references(() => jobs.id),
+    // No foreign key, for the same reason as in leases.ts: numbering an event changes the job's row.
+    jobId: text().$type<JobId>().notNull(),
     /** 1, 2, 3, … within the job, without a gap: readers resume by it. */
     seq: integer().notNull(),
     at: moment().notNull().defaultNow(),

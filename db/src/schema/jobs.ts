@@ -117,6 +117,9 @@ export const jobs = pgTable(
     // Counts of a group's states and the next blocked member come from this index alone.
     index('jobs_group_state').on(t.groupId, t.state, t.groupIndex).where(sql`${t.groupId} is not null`),
     index('jobs_user').on(t.userId, t.id.desc()),
-    index('jobs_unfinished').on(t.state).where(sql`${t.finishedAt} is null`),
+    // Few jobs set a time in which they must start; a million that do not are not looked at for it.
+    index('jobs_queue_timeout')
+      .on(t.queuedAt)
+      .where(sql`${t.state} = 'queued' and ${t.queueTimeoutSeconds} is not null`),
   ],
 );

@@ -7,7 +7,7 @@ import { providers } from '@computefabric/db/schema/providers';
 import { endReasonCodes, endReasonRow } from '@computefabric/protocol/end-reason';
 import type { GpuId, GroupId, JobId, ProviderId } from '@computefabric/protocol/ids';
 import { holdingLeaseStates } from '@computefabric/protocol/lease-state';
-import { and, asc, eq, gt, inArray, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, ne, sql } from 'drizzle-orm';
 import type { QueuedJob } from './queue/queued-job.ts';
 import type { MachineView } from './machine-view.ts';
 
@@ -175,14 +175,23 @@ export async function loadQueuedJobs(db: Db, ids: readonly JobId[]): Promise<Que
   return rows.map(toQueuedJob);
 }
 
-/** A page of the jobs that wait for a machine, in the order of their ids, after the one named. */
+/** A page of the jobs that wait for a machine, longest waiting first, after the one named. */
 export async function pageQueuedJobs(db: Db, after: JobId | null, limit: number): Promise<QueuedJob[]> {
+  const last = db
+    .select({ queuedAt: jobs.queuedAt, id: jobs.id })
+    .from(jobs)
+    .where(eq(jobs.id, after ?? 'job_'));
   const rows = await db
     .select(queuedColumns)
     .from(jobs)
     .leftJoin(jobGroups, ofGang)
-    .where(and(eq(jobs.state, 'queued'), after === null ? undefined : gt(jobs.id, after)))
-    .orderBy(asc(jobs.id))
+    .where(
+      and(
+        eq(jobs.state, 'queued'),
+        after === null ? undefined : sql`(${jobs.queuedAt}, ${jobs.id}) > (${last})`,
+      ),
+    )
+    .orderBy(asc(jobs.queuedAt), asc(jobs.id))
     .limit(limit);
   return rows.map(toQueuedJob);
 }

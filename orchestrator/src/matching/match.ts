@@ -21,6 +21,8 @@ export interface Placement {
   leaseId: LeaseId;
   providerId: ProviderId;
   gpuIds: GpuId[];
+  /** What the job needs; that of a job never changes. */
+  needs: JobNeeds;
 }
 
 /** Placements that become true together or not at all: one, or one for each rank of a gang. */
@@ -147,7 +149,13 @@ export class Matcher {
         endsInMs: nowMs - this.fleet.at(choice.node).seenAtMs + job.needs.timeLimitSeconds * 1_000,
       });
       taken.push(choice);
-      set.push({ jobId: job.id, leaseId, providerId: this.fleet.at(choice.node).id, gpuIds });
+      set.push({
+        jobId: job.id,
+        leaseId,
+        providerId: this.fleet.at(choice.node).id,
+        gpuIds,
+        needs: job.needs,
+      });
     }
     return set;
   }

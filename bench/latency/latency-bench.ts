@@ -1,0 +1,123 @@
+import { parseArgs } from 'node:util';
+import type { Client } from '@computefabric/api-client/client';
+import { startMarket } from '../../tests/journeys/market.ts';
+import { until } from '../../tests/journeys/program.ts';
+import { mean, measuredOn, printTable, quantile, writeJson } from '../report.ts';
+import { type ContainerTemplate, EngineFloor } from './engine-floor.ts';
+
+const usage = `npm run bench -- latency [--runs 40] [--json FILE]
+
+From submit to the first line of output at a reader of the job's stream, through the orchestrator, an agent and
+Docker, turn by turn with the Engine API alone making the same container. The difference is ours.`;
+
+/** Programs start differently fast the first times: files are read, code is compiled. */
+const warmUps = 5;
+
+export async function latencyBench(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: { runs: { type: 'string', default: '40' }, json: { type: 'string' }, help: { type: 'boolean' } },
+  });
+  if (values.help) {
+    console.log(usage);
+    return;
+  }
+  const runs = Number(values.runs);
+  if (!Number.isInteger(runs) || runs < 1)
+    throw new Error(`--runs must be a whole number above 0.\n\n${usage}`);
+  const engine = new EngineFloor(
+    (process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace('unix://', ''),
+  );
+  const market = await startMarket({ env: { NODE_ENV: 'production' } });
+  try {
+    await market.startProvider('bench', { NODE_ENV: 'production' });
+    const template = await templateOf(market.client, market.image, engine);
+    const ours: number[] = [];
+    const floor: number[] = [];
+    for (let run = -warmUps; run < runs; run += 1) {
+      const system = await throughSystem(market.client, market.image);
+      await untilIdle(market.client);
+      const alone = await engine.run(template, ['/bin/sh', '-c', command]);
+      if (run < 0) continue;
+      ours.push(system);
+      floor.push(alone);
+    }
+    report(ours, floor, values.json);
+  } finally {
+    engine.close();
+    await market.close();
+  }
+}
+
+const command = 'echo ready';
+
+/** The difference is taken turn by turn: what else the machine does hits both halves of a turn alike. */
+function report(ours: readonly number[], floor: readonly number[], file: string | undefined): void {
+  const share = ours.map((ms, index) => ms - (floor[index] ?? 0));
+  const rows = { 'through the whole system': ours, 'Engine API alone': floor, 'our share': share };
+  const ms = (value: number) => value.toFixed(1);
+  printTable(
+    ['submit → first line, ms', 'p50', 'p95', 'mean'],
+    Object.entries(rows).map(([name, values]) => [
+      name,
+      ms(quantile(values, 0.5)),
+      ms(quantile(values, 0.95)),
+      ms(mean(values)),
+    ]),
+  );
+  const between = (at: number) => quantile(ours, at) - quantile(floor, at);
+  console.log(
+    `\nDifference of the medians: ${ms(between(0.5))} ms; of the 95th percentiles: ${ms(between(0.95))} ms`,
+  );
+  if (file === undefined) return;
+  writeJson(file, {
+    ...measuredOn(),
+    runs: ours.length,
+    systemMs: { p50: quantile(ours, 0.5), p95: quantile(ours, 0.95) },
+    engineMs: { p50: quantile(floor, 0.5), p95: quantile(floor, 0.95) },
+    oursMs: { p50: quantile(share, 0.5), p95: quantile(share, 0.95) },
+    differenceMs: { p50: between(0.5), p95: between(0.95) },
+    pairs: ours.map((value, index) => [value, floor[index]]),
+  });
+}
+
+function jobSpec(image: string, shell: string) {
+  return {
+    image,
+    command: shell,
+    requirements: { gpus: 1, cpus: 1, memory_mib: 256 },
+    time_limit_seconds: 60,
+  };
+}
+
+async function throughSystem(client: Client, image: string): Promise<number> {
+  const startedAt = performance.now();
+  const { id } = await client.jobs.create(jobSpec(image, command));
+  for await (const item of client.jobs.follow(id)) {
+    if (item.kind === 'log' && item.entry.stream === 'stdout') return performance.now() - startedAt;
+    if (item.kind === 'end')
+      throw new Error(`${id} ended as ${item.job.state} without a line: ${item.job.end_message}`);
+  }
+  throw new Error(`the stream of ${id} ended early`);
+}
+
+/** Nothing of the run before goes on: its container is gone and its bill settled. */
+async function untilIdle(client: Client): Promise<void> {
+  await until('an idle market', 30, async () => {
+    const [last] = (await client.jobs.list({ limit: 1 })).items;
+    const job = last && (await client.jobs.get(last.id));
+    return job?.cost.payment_state === 'succeeded' && job.leases.at(-1)?.state === 'released';
+  });
+}
+
+/** The very container that the agent makes, by looking at one. */
+async function templateOf(client: Client, image: string, engine: EngineFloor): Promise<ContainerTemplate> {
+  const { id } = await client.jobs.create(jobSpec(image, 'sleep 60'));
+  const template = await until('a container of the agent', 30, async () => {
+    const lease = (await client.jobs.get(id)).leases.at(-1);
+    return lease?.started_at ? await engine.templateOf(`computefabric.lease=${lease.id}`) : null;
+  });
+  await client.jobs.cancel(id);
+  await untilIdle(client);
+  return template;
+}
