@@ -13,7 +13,13 @@ import { newBearer } from '@computefabric/protocol/api-key';
 import { newId } from '@computefabric/protocol/ids';
 import { getBalance, whoAmI } from '@computefabric/protocol/user-api/account';
 import { getJob, listJobs } from '@computefabric/protocol/user-api/jobs';
-import { createJoinToken, listMachines } from '@computefabric/protocol/user-api/machines';
+import {
+  createJoinToken,
+  drainMachine,
+  listMachines,
+  pauseMachine,
+  planMaintenance,
+} from '@computefabric/protocol/user-api/machines';
 import { listOffers } from '@computefabric/protocol/user-api/quotes';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { onlyJson, runHere, Workbench } from '../testing/run-cfab.ts';
@@ -52,6 +58,7 @@ const looks = [
   ['offers'],
   ['machine', 'list'],
   ['machine', 'token'],
+  ['machine', 'show', 'cobalt-otter'],
   ['status'],
   ['status', 'mnist-7k2'],
   ['explain', 'mnist-7k2'],
@@ -227,5 +234,59 @@ test('config list names the value in force and where each one comes from', async
   const file = await bench.run(['config', 'list', '--json'], { env: { COMPUTEFABRIC_URL: undefined } });
   expect(onlyJson(file.stdout)).toMatchObject({
     items: [{ name: 'url', value: 'http://file.test' }, {}, {}],
+  });
+});
+
+describe('what an owner wants of a machine', () => {
+  const when = '2026-03-01T14:00:00.000Z';
+
+  test('is said with a name and a duration, and the answer says what happens now', async () => {
+    const machine = sampleMachine({ running: [] });
+    bench.market
+      .on(listMachines, () => ({ items: [machine] }))
+      .on(pauseMachine, ({ body }) => {
+        expect(body).toMatchObject({ for_seconds: 7_200, reason: 'gaming' });
+        return { ...machine, availability: 'paused' as const, available_at: when };
+      })
+      .on(drainMachine, ({ body }) => {
+        expect(body).toMatchObject({ within_seconds: 1_800 });
+        return { ...machine, availability: 'draining' as const, vacate_by: when };
+      });
+    const paused = await bench.run(['machine', 'pause', 'cobalt', '--for', '2h', '--reason', 'gaming']);
+    expect(paused).toMatchObject({ code: 0, stdout: '' });
+    expect(paused.stderr).toContain(`takes no new work until ${when}`);
+    const drained = await bench.run(['machine', 'drain', machine.id, '--within', '30m']);
+    expect(drained.stderr).toContain(`What still runs at ${when} moves`);
+  });
+
+  test('an absence takes moments from now; half of one, or none, is a mistake', async () => {
+    const machine = sampleMachine();
+    bench.market
+      .on(listMachines, () => ({ items: [machine] }))
+      .on(planMaintenance, ({ body }) => ({ ...machine, away_from: body.from, away_until: body.until }));
+    const planned = await bench.run([
+      'machine',
+      'maintenance',
+      'cobalt',
+      '--from',
+      '2h',
+      '--until',
+      '5h',
+      '--json',
+    ]);
+    const { away_from, away_until } = onlyJson(planned.stdout) as { away_from: string; away_until: string };
+    expect(Date.parse(away_until) - Date.parse(away_from)).toBe(3 * 3_600_000);
+    const half = await bench.run(['machine', 'maintenance', 'cobalt', '--from', '2h']);
+    expect(half.code).toBe(2);
+    expect(half.stderr).toContain('needs --from and --until');
+    const nonsense = await bench.run(['machine', 'maintenance', 'cobalt', '--from', 'soon', '--until', '2h']);
+    expect(nonsense.stderr).toContain('is not a moment');
+  });
+
+  test('a machine that you do not have is named with one that is near', async () => {
+    bench.market.on(listMachines, () => ({ items: [sampleMachine()] }));
+    const { code, stderr } = await bench.run(['machine', 'pause', 'cobalt-oter']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('a similar machine exists: cobalt-otter');
   });
 });

@@ -4,6 +4,7 @@ import { exitCode } from '../exit-codes.ts';
 import { money } from '../jobs/cost.ts';
 import { shortGpu } from '../jobs/requirements-text.ts';
 import { seconds } from '../jobs/flag-values.ts';
+import { reliabilityText } from './machine-availability.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { table } from '../terminal/table.ts';
 import { formatThere } from '@computefabric/protocol/grammar/sizes';
@@ -22,7 +23,7 @@ export async function listMachines(cli: Cli): Promise<number> {
   }
   const rows = items.map((machine) => [
     plainText(machine.name),
-    machine.state,
+    machine.availability === 'open' ? machine.state : `${machine.state}, ${machine.availability}`,
     gpuCounts(
       machine.gpus.map(({ name, simulated }) => `${shortGpu(name)}${simulated ? ' (simulated)' : ''}`),
     ),
@@ -30,6 +31,7 @@ export async function listMachines(cli: Cli): Promise<number> {
     formatThere(machine.memory_mib),
     `${machine.running.length}`,
     money(machine.earned_micros),
+    reliabilityText(machine.reliability),
     machine.last_seen_at ?? 'never',
   ]);
   const columns = [
@@ -40,6 +42,7 @@ export async function listMachines(cli: Cli): Promise<number> {
     { title: 'MEMORY', align: 'right' as const },
     { title: 'JOBS', align: 'right' as const },
     { title: 'EARNED', align: 'right' as const },
+    { title: 'RELIABLE', align: 'right' as const },
     { title: 'LAST SEEN' },
   ];
   for (const line of table(columns, rows)) cli.print(line);

@@ -6,6 +6,7 @@ import { shortGpu } from '../jobs/requirements-text.ts';
 import { sizeMib, whole } from '../jobs/flag-values.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { table } from '../terminal/table.ts';
+import { reliabilityText } from './machine-availability.ts';
 import { formatThere } from '@computefabric/protocol/grammar/sizes';
 
 export interface OffersFlags {
@@ -42,6 +43,7 @@ function offersTable(items: readonly Offer[]): string[] {
       { title: 'MEMORY', align: 'right' },
       { title: 'GPU/H', align: 'right' },
       { title: 'CORE/H', align: 'right' },
+      { title: 'RELIABLE', align: 'right' },
       { title: 'STATE' },
     ],
     items.map((offer) => [
@@ -53,7 +55,8 @@ function offersTable(items: readonly Offer[]): string[] {
       formatThere(offer.memory_free_mib),
       offer.gpu === null ? '–' : money(offer.price_per_gpu_hour_micros),
       money(offer.price_per_cpu_hour_micros),
-      offer.state,
+      reliabilityText(offer.reliability),
+      offer.availability === 'open' ? offer.state : offer.availability,
     ]),
   );
 }

@@ -3,7 +3,7 @@ import { timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
 import { providerId } from '../ids.ts';
 import { microsString } from '../money.ts';
-import { providerState } from '../provider-state.ts';
+import { availability, providerState } from '../provider-state.ts';
 import { jobSpec } from './job-spec.ts';
 
 /** A machine as the market shows it. */
@@ -12,6 +12,8 @@ export const offer = z
     provider_id: providerId,
     provider_name: z.string(),
     state: providerState,
+    availability: availability.describe('Only an open machine takes new work.'),
+    reliability: z.number().min(0).max(1).describe('Of its latest tries, the part brought to their end.'),
     gpu: z.string().nullable().describe('Model of its GPUs; null on a machine without.'),
     vram_mib: z.number().int().nullable(),
     gpus_total: z.number().int(),
