@@ -1,6 +1,6 @@
 import type { UserId } from '@computefabric/protocol/ids';
 import type { JobState } from '@computefabric/protocol/job-state';
-import type { ProviderState } from '@computefabric/protocol/provider-state';
+import type { Availability, ProviderState } from '@computefabric/protocol/provider-state';
 import type { JobListItem } from './job-view.ts';
 
 /** Who is looking. Everything read from the database is read for this person. */
@@ -51,6 +51,15 @@ export interface MachineView {
   id: string;
   name: string;
   state: ProviderState;
+  /** What the owner wants of it, and until when. */
+  availability: Availability;
+  availabilityReason: string;
+  availableAt: Date | null;
+  vacateBy: Date | null;
+  awayFrom: Date | null;
+  awayUntil: Date | null;
+  /** Of its latest tries, the part that it brought to their end: 0 to 1. */
+  reliability: number;
   agentVersion: string;
   lastSeenAt: Date | null;
   cpus: number;

@@ -2,7 +2,9 @@ import { Cpu } from 'lucide-react';
 import Link from 'next/link';
 import { JobStateBadge } from '@/components/jobs/job-state-badge.tsx';
 import { ProviderStateBadge, providerStateMeaning } from '@/components/providers/provider-state-badge.tsx';
+import { AvailabilityMenu } from '@/components/providers/availability-menu.tsx';
 import { Ago } from '@/components/shell/ago.tsx';
+import { LocalTime } from '@/components/shell/local-time.tsx';
 import { RunningTime } from '@/components/shell/running-time.tsx';
 import { Badge } from '@/components/ui/badge.tsx';
 import { Card } from '@/components/ui/card.tsx';
@@ -20,6 +22,9 @@ export function MachineCard({ machine, now }: { machine: MachineView; now: Date 
           <div className="flex flex-wrap items-center gap-3">
             <h3 className="truncate text-base font-semibold tracking-tight">{machine.name}</h3>
             <ProviderStateBadge state={machine.state} />
+            {machine.availability === 'open' ? null : (
+              <Badge tone="attention">{machine.availability === 'paused' ? 'paused' : 'being emptied'}</Badge>
+            )}
           </div>
           <p className="mt-1 text-[0.8125rem] text-muted-foreground">
             {machine.state === 'online' ? null : `${providerStateMeaning(machine.state)} `}
@@ -31,12 +36,23 @@ export function MachineCard({ machine, now }: { machine: MachineView; now: Date 
               'Never heard from'
             )}
             {machine.agentVersion === '' ? '' : ` · agent ${machine.agentVersion}`}
+            {` · ${(machine.reliability * 100).toFixed(1)} % of its jobs brought to their end`}
           </p>
+          <Wishes machine={machine} />
         </div>
-        <dl className="sm:text-right">
-          <dt className="eyebrow text-muted-foreground">Earned so far</dt>
-          <dd className="mt-0.5 text-xl font-semibold tracking-tight">{formatMoney(machine.earnedMicros)}</dd>
-        </dl>
+        <div className="flex flex-col gap-3 sm:items-end">
+          <dl className="sm:text-right">
+            <dt className="eyebrow text-muted-foreground">Earned so far</dt>
+            <dd className="mt-0.5 text-xl font-semibold tracking-tight">
+              {formatMoney(machine.earnedMicros)}
+            </dd>
+          </dl>
+          <AvailabilityMenu
+            machineId={machine.id}
+            machineName={machine.name}
+            isOpen={machine.availability === 'open'}
+          />
+        </div>
       </div>
       <div className="grid grid-cols-1 gap-px bg-border md:grid-cols-2">
         <div className="bg-card px-4 py-4 sm:px-5">
@@ -77,7 +93,9 @@ export function MachineCard({ machine, now }: { machine: MachineView; now: Date 
           <h4 className="eyebrow mb-2.5 text-muted-foreground">Runs now</h4>
           {machine.running.length === 0 ? (
             <p className="text-sm text-muted-foreground">
-              {machine.state === 'online' ? 'Nothing. Ready for a job.' : 'Nothing.'}
+              {machine.state === 'online' && machine.availability === 'open'
+                ? 'Nothing. Ready for a job.'
+                : 'Nothing.'}
             </p>
           ) : (
             <ul className="flex flex-col gap-3 text-sm">
@@ -108,6 +126,39 @@ export function MachineCard({ machine, now }: { machine: MachineView; now: Date 
         </div>
       </div>
     </Card>
+  );
+}
+
+/** What its owner wants of it, when that is anything but work. */
+function Wishes({ machine }: { machine: MachineView }) {
+  const { availability, availabilityReason, availableAt, vacateBy, awayFrom, awayUntil } = machine;
+  if (availability === 'open' && !awayFrom) return null;
+  return (
+    <p className="mt-1 text-[0.8125rem] text-muted-foreground">
+      {availability === 'paused' ? (
+        <>
+          Takes no new work
+          {availableAt ? (
+            <>
+              {' '}
+              until <LocalTime at={availableAt} />
+            </>
+          ) : null}
+          .{' '}
+        </>
+      ) : null}
+      {availability === 'draining' && vacateBy ? (
+        <>
+          Takes no new work; what still runs at <LocalTime at={vacateBy} /> moves.{' '}
+        </>
+      ) : null}
+      {awayFrom && awayUntil ? (
+        <>
+          Away from <LocalTime at={awayFrom} /> to <LocalTime at={awayUntil} />.{' '}
+        </>
+      ) : null}
+      {availabilityReason}
+    </p>
   );
 }
 
