@@ -36,7 +36,7 @@ export async function collectFromArchive(
   const tar = extract();
   // Errors of the archive reach the loop below through `destroy`: a plain pipe would lose them, and an error thrown
   // inside a callback of the tar reader would end the process.
-  feed(archive, tar).catch((error: unknown) => tar.destroy(toError(error)));
+  feedArchive(archive, tar).catch((error: unknown) => tar.destroy(toError(error)));
   try {
     for await (const entry of tar) {
       entries += 1;
@@ -72,7 +72,8 @@ export function noOutputs(): OutputCollection {
   return { files: 0, bytes: 0, skipped: [], skippedCount: 0, truncated: false };
 }
 
-async function feed(archive: Readable, tar: Extract): Promise<void> {
+/** Gives an archive to its reader, at the reader's pace. */
+export async function feedArchive(archive: Readable, tar: Extract): Promise<void> {
   for await (const chunk of archive) {
     if (tar.destroyed) return;
     if (!tar.write(chunk)) await roomOrEnd(tar);
@@ -180,7 +181,7 @@ export function isSafePath(path: string): boolean {
 }
 
 /** A name that a task chose, as it may be written into a log or a report. */
-function showName(path: string): string {
+export function showName(path: string): string {
   return JSON.stringify(path.slice(0, 200))
     .slice(1, -1)
     .replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (character) => {

@@ -76,6 +76,41 @@ export interface ContainerDriver {
   ): Promise<OutputCollection>;
 
   /**
+   * Hands over what lies in the task's state directory, one entry at a time in the archive's order. A running task
+   * is frozen while its directory is read, at most `frozenSeconds`, and goes on afterwards whatever happened: what
+   * is read is the state of one moment, and nobody can swap a path under the reader.
+   */
+  readState(
+    containerId: string,
+    directory: string,
+    limits: StateLimits,
+    sink: StateSink,
+    options: { frozenSeconds: number; signal: AbortSignal },
+  ): Promise<StateSummary>;
+
+  /** Unpacks an archive into the state directory of a task that has not been started. */
+  writeState(
+    containerId: string,
+    directory: string,
+    archive: Readable,
+    options: { deadlineSeconds: number; signal: AbortSignal },
+  ): Promise<void>;
+
+  /**
+   * Runs a command beside the program of a running task, with the same rights, and waits for its end. Its exit code
+   * is null when it did not end in time; it goes on then, there is no way to stop it alone. Throws
+   * `task-not-running` when the program has ended.
+   */
+  runInside(
+    containerId: string,
+    command: string | readonly string[],
+    options: { deadlineSeconds: number; signal: AbortSignal },
+  ): Promise<InsideResult>;
+
+  /** Lets a task go on that an agent froze and then died. One that is not frozen is fine. */
+  thawTask(containerId: string): Promise<void>;
+
+  /**
    * Removes everything that the lease has on this engine: its container, running or not, the anonymous volumes
    * and the network. By lease and not by container, so that it also finishes what a crash left half done; having
    * nothing to remove is fine.
@@ -144,6 +179,10 @@ export interface TaskSpec {
   /** A string runs through `/bin/sh -c`; a list goes to the image's entrypoint; null is the image's own. */
   command: string | readonly string[] | null;
   env: Readonly<Record<string, string>>;
+  /** `COMPUTEFABRIC_*` variables of this try; the job's own cannot have such names. */
+  variables: Readonly<Record<string, string>>;
+  /** Made before the start, for every user to write; null for a task that keeps no state. */
+  stateDirectory: string | null;
   /** Cores, may be a fraction such as 0.5. */
   cpus: number;
   /** Also the limit of memory plus swap: a task never swaps. */
@@ -221,6 +260,50 @@ export type SkipReason =
   | 'unsafe-name'
   | 'too-many-files'
   | 'too-many-bytes';
+
+export interface StateLimits {
+  maxEntries: number;
+  /** Sum over all files. */
+  maxBytes: number;
+}
+
+interface StateAttributes {
+  /** Relative to the state directory, safe to be stored and written below a directory. */
+  path: string;
+  /** Permission bits alone. */
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+export type StateEntry =
+  | ({ kind: 'folder' } & StateAttributes)
+  | ({
+      kind: 'file';
+      mtimeSeconds: number;
+      sizeBytes: number;
+      content: AsyncIterable<Uint8Array>;
+    } & StateAttributes)
+  /** A link to something inside the state. */
+  | { kind: 'link'; path: string; target: string }
+  /** Another name of a file that came before. */
+  | { kind: 'same-as'; path: string; of: string };
+
+/** Must read the content of a file to its end, or throw. */
+export type StateSink = (entry: StateEntry) => Promise<void>;
+
+export interface StateSummary {
+  bytes: number;
+  /** What is no state: the first few, as they may be shown, and how many in all. */
+  skipped: string[];
+  skippedCount: number;
+}
+
+export interface InsideResult {
+  exitCode: number | null;
+  /** The end of what it said. */
+  output: string;
+}
 
 export interface OutputCollection {
   files: number;

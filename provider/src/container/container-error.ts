@@ -42,7 +42,12 @@ export type ContainerErrorCode =
   | 'start-failed'
   /** The connection that carried the live output broke while the task runs. */
   | 'output-interrupted'
-  | 'outputs-unreadable';
+  | 'outputs-unreadable'
+  /** Asked for something that only a running task can do. */
+  | 'task-not-running'
+  /** The state directory cannot be read as a whole. */
+  | 'state-unreadable'
+  | 'state-too-large';
 
 /** A failure of the container layer: `code` for programs, `message` for the owner's log. */
 export class ContainerError extends Error {

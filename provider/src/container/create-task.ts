@@ -6,6 +6,7 @@ import { pack } from 'tar-stream';
 import type { TaskSpec } from './container-driver.ts';
 import { ContainerError, isContainerError } from './container-error.ts';
 import type { DockerEngine } from './docker-engine.ts';
+import { directoryName } from './docker-state.ts';
 import { inspectImage } from './docker-images.ts';
 import { containerReply, type ImageReply } from './engine-replies.ts';
 import { findTemplateMismatch, hostConfig, type TaskHostConfig } from './host-config.ts';
@@ -34,6 +35,7 @@ export async function createTask(
     spec,
     networkMode: spec.network === 'none' ? 'none' : name,
     imageVolumes: image.Config.Volumes,
+    stateDirectory: spec.stateDirectory,
     engineLogFileBytes,
   });
   const body = createRequest(agentId, spec, image, name, settings);
@@ -49,7 +51,7 @@ export async function createTask(
     if (spec.network === 'bridge') await createNetwork(engine, agentId, spec, name);
     const containerId = await createContainer(engine, body);
     await verify(engine, containerId, body);
-    await makeOutputsDirectory(engine, containerId);
+    await makeDirectories(engine, containerId, spec.stateDirectory);
     return containerId;
   } catch (error) {
     try {
@@ -168,17 +170,24 @@ async function verify(
   if (wrong !== null) throw new ContainerError('template-mismatch', `the engine changed a setting: ${wrong}`);
 }
 
-/** Made inside the container before it starts, so that results need no directory of the host. */
-async function makeOutputsDirectory(engine: DockerEngine, containerId: string): Promise<void> {
-  const archive = await directoryArchive(OUTPUTS_DIRECTORY.slice(1));
-  await engine.call('making the outputs directory', REQUEST_SECONDS, (client, signal) =>
+/** Made inside the container before it starts, so that results and state need no directory of the host. */
+async function makeDirectories(
+  engine: DockerEngine,
+  containerId: string,
+  stateDirectory: string | null,
+): Promise<void> {
+  const names = [OUTPUTS_DIRECTORY, ...(stateDirectory === null ? [] : [stateDirectory])].map(directoryName);
+  const archive = await directoryArchive(names);
+  await engine.call('making the directories', REQUEST_SECONDS, (client, signal) =>
     client.getContainer(containerId).putArchive(archive, { path: '/', abortSignal: signal }),
   );
 }
 
-async function directoryArchive(name: string): Promise<Buffer> {
+async function directoryArchive(names: readonly string[]): Promise<Buffer> {
   const archive = pack();
-  archive.entry({ name: `${name}/`, type: 'directory', mode: 0o777, uid: 0, gid: 0 });
+  for (const name of names) {
+    archive.entry({ name: `${name}/`, type: 'directory', mode: 0o777, uid: 0, gid: 0 });
+  }
   archive.finalize();
   return buffer(archive);
 }

@@ -89,6 +89,8 @@ describe('what a task gets from the Docker engine', () => {
       image: shellImage,
       command: 'true',
       env: {},
+      variables: {},
+      stateDirectory: null,
       cpus: 0.5,
       memoryBytes: 64 * MIB,
       pidsLimit: 128,

@@ -4,6 +4,7 @@ import { collectFromArchive, noOutputs } from './collect-outputs.ts';
 import type {
   ContainerDriver,
   EngineInfo,
+  InsideResult,
   LiveOutput,
   LocalImage,
   OutputCollection,
@@ -13,6 +14,9 @@ import type {
   OutputPosition,
   OwnedResource,
   PullOptions,
+  StateLimits,
+  StateSink,
+  StateSummary,
   TaskExit,
   TaskSpec,
   TaskStatus,
@@ -22,6 +26,7 @@ import { createTask } from './create-task.ts';
 import { DockerEngine } from './docker-engine.ts';
 import { inspectImage, localImage, pullImage } from './docker-images.ts';
 import { AttachedOutput, readOutputFrom } from './docker-output.ts';
+import { readState, runInside, thaw, writeState } from './docker-state.ts';
 import type { EngineAddress } from './engine-address.ts';
 import { type ContainerReply, containerReply, infoReply, versionReply } from './engine-replies.ts';
 import { ENGINE_LOG_FILE_BYTES } from './host-config.ts';
@@ -188,6 +193,37 @@ export class DockerDriver implements ContainerDriver {
       }
       throw error;
     }
+  }
+
+  readState(
+    containerId: string,
+    directory: string,
+    limits: StateLimits,
+    sink: StateSink,
+    options: { frozenSeconds: number; signal: AbortSignal },
+  ): Promise<StateSummary> {
+    return readState(this.#engine, containerId, directory, limits, sink, options);
+  }
+
+  writeState(
+    containerId: string,
+    directory: string,
+    archive: Readable,
+    options: { deadlineSeconds: number; signal: AbortSignal },
+  ): Promise<void> {
+    return writeState(this.#engine, containerId, directory, archive, options);
+  }
+
+  runInside(
+    containerId: string,
+    command: string | readonly string[],
+    options: { deadlineSeconds: number; signal: AbortSignal },
+  ): Promise<InsideResult> {
+    return runInside(this.#engine, containerId, command, options);
+  }
+
+  thawTask(containerId: string): Promise<void> {
+    return thaw(this.#engine, containerId);
   }
 
   async removeLease(leaseId: string): Promise<void> {

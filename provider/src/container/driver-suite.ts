@@ -74,6 +74,8 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
         image: engine.shellImage,
         command: programs.twoStreams.command,
         env: {},
+        variables: {},
+        stateDirectory: null,
         cpus: 1,
         memoryBytes: 64 * MIB,
         pidsLimit: 128,

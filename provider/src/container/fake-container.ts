@@ -1,6 +1,7 @@
 import { toError } from '@computefabric/runtime/errors';
 import { pause } from '@computefabric/runtime/wait';
 import type {
+  InsideResult,
   LiveOutput,
   OutputBytes,
   OutputStream,
@@ -23,6 +24,10 @@ export interface FakeProcess {
   /** Instead of ending by SIGTERM with exit code 143. */
   onTerminate(handler: () => void): void;
   writeOutput(path: string, content: string): void;
+  /** Files in the state directory: what was put back, and what the program has written since. */
+  readonly state: Map<string, string>;
+  /** What commands do that are run beside the program. */
+  readonly commands: Map<string, () => InsideResult>;
   /** Something in `/outputs` that is no regular file. */
   leave(path: string, type: FakeEntryType): void;
   /** The kernel kills something for memory; the program itself goes on, as a shell does. */
@@ -52,6 +57,8 @@ export class FakeContainer {
   readonly agentId: string;
   readonly createdAt = new Date();
   readonly outputs: FakeOutput[] = [];
+  readonly state = new Map<string, string>();
+  readonly commands = new Map<string, () => InsideResult>();
   readonly #id: string;
   readonly #spec: TaskSpec;
   readonly #env: ReadonlyMap<string, string>;
@@ -157,6 +164,8 @@ export class FakeContainer {
     return {
       spec: this.#spec,
       env: this.#env,
+      state: this.state,
+      commands: this.commands,
       print: async (stream, text) => {
         ended.throwIfAborted();
         const data = Buffer.from(text);

@@ -1,10 +1,13 @@
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { toError } from '@computefabric/runtime/errors';
 import { pause } from '@computefabric/runtime/wait';
-import { pack } from 'tar-stream';
-import { collectFromArchive } from './collect-outputs.ts';
+import { extract, pack } from 'tar-stream';
+import { collectFromArchive, feedArchive } from './collect-outputs.ts';
 import type {
   ContainerDriver,
   EngineInfo,
+  InsideResult,
   LiveOutput,
   LocalImage,
   OutputCollection,
@@ -15,6 +18,9 @@ import type {
   OutputStream,
   OwnedResource,
   PullOptions,
+  StateLimits,
+  StateSink,
+  StateSummary,
   TaskExit,
   TaskSpec,
   TaskStatus,
@@ -22,6 +28,7 @@ import type {
 import { ContainerError, type ContainerErrorCode } from './container-error.ts';
 import { FakeContainer, type FakeProgram } from './fake-container.ts';
 import { parseImageReference } from './image-reference.ts';
+import { readStateArchive } from './state-archive.ts';
 import { taskEnvironment } from './task-environment.ts';
 import { checkTaskSpec } from './task-spec.ts';
 
@@ -201,6 +208,52 @@ export class FakeDriver implements ContainerDriver {
     }
     archive.finalize();
     return collectFromArchive(Readable.from(archive, { objectMode: false }), limits, onFile);
+  }
+
+  async readState(
+    containerId: string,
+    _directory: string,
+    limits: StateLimits,
+    sink: StateSink,
+    { signal }: { frozenSeconds: number; signal: AbortSignal },
+  ): Promise<StateSummary> {
+    const container = await this.#container(containerId);
+    if (signal.aborted) throw new ContainerError('aborted', 'reading the state: stopped');
+    const archive = pack();
+    archive.entry({ name: 'state/', type: 'directory' });
+    for (const [path, content] of container.state) archive.entry({ name: `state/${path}` }, content);
+    archive.finalize();
+    return readStateArchive(Readable.from(archive, { objectMode: false }), limits, sink);
+  }
+
+  async writeState(
+    containerId: string,
+    _directory: string,
+    archive: Readable,
+    options: { deadlineSeconds: number; signal: AbortSignal },
+  ): Promise<void> {
+    const container = await this.#container(containerId);
+    const tar = extract();
+    feedArchive(archive, tar).catch((error: unknown) => tar.destroy(toError(error)));
+    for await (const entry of tar) {
+      options.signal.throwIfAborted();
+      const content = await text(entry);
+      if (entry.header.type === 'file') container.state.set(entry.header.name, content);
+    }
+  }
+
+  async runInside(containerId: string, command: string | readonly string[]): Promise<InsideResult> {
+    const container = await this.#container(containerId);
+    if (container.status.state !== 'running') {
+      throw new ContainerError('task-not-running', 'nothing can be run in a task that has ended');
+    }
+    const asked = typeof command === 'string' ? command : command.join(' ');
+    const answer = container.commands.get(asked);
+    return answer ? answer() : { exitCode: 127, output: 'not found' };
+  }
+
+  async thawTask(containerId: string): Promise<void> {
+    await this.#container(containerId);
   }
 
   async removeLease(leaseId: string): Promise<void> {

@@ -10,12 +10,17 @@ import {
 } from './host-config.ts';
 import { testTaskSpec } from './testing/task-spec.ts';
 
-function settings(change: Partial<TaskSpec> = {}, imageVolumes: string[] = []): TaskHostConfig {
+function settings(
+  change: Partial<TaskSpec> = {},
+  imageVolumes: string[] = [],
+  stateDirectory: string | null = null,
+): TaskHostConfig {
   const spec = testTaskSpec(change);
   return hostConfig({
     spec,
     networkMode: spec.network === 'none' ? 'none' : 'cf-net',
     imageVolumes,
+    stateDirectory,
     engineLogFileBytes: ENGINE_LOG_FILE_BYTES,
   });
 }

@@ -29,6 +29,8 @@ export interface HostConfigInput {
   networkMode: string;
   /** Directories that the image declares as VOLUME. */
   imageVolumes: readonly string[];
+  /** Where the task keeps state that is read from outside, which a memory file system would hide. */
+  stateDirectory: string | null;
   /** Size of one file of the engine's own log. */
   engineLogFileBytes: number;
 }
@@ -41,7 +43,7 @@ export interface HostConfigInput {
  * The seccomp and AppArmor profiles are the engine's defaults: naming none keeps them.
  */
 export function hostConfig(input: HostConfigInput): TaskHostConfig {
-  const { spec, networkMode, imageVolumes, engineLogFileBytes } = input;
+  const { spec, networkMode, imageVolumes, stateDirectory, engineLogFileBytes } = input;
   return {
     Privileged: false,
     CapAdd: [],
@@ -58,7 +60,7 @@ export function hostConfig(input: HostConfigInput): TaskHostConfig {
     Binds: [],
     Mounts: [],
     VolumesFrom: [],
-    Tmpfs: volumeCovers(imageVolumes, spec.memoryBytes),
+    Tmpfs: volumeCovers(imageVolumes, stateDirectory, spec.memoryBytes),
     Devices: [],
     DeviceCgroupRules: [],
     DeviceRequests: gpuRequests(spec.gpuUuids),
@@ -118,7 +120,11 @@ export function findTemplateMismatch(expected: TaskHostConfig, actual: object): 
  * An image's VOLUME would become a directory on the host's disk without a limit, left behind by a plain remove.
  * A memory file system over each one takes its place; what is written there counts against the task's memory.
  */
-function volumeCovers(imageVolumes: readonly string[], memoryBytes: number): Record<string, string> {
+function volumeCovers(
+  imageVolumes: readonly string[],
+  stateDirectory: string | null,
+  memoryBytes: number,
+): Record<string, string> {
   if (imageVolumes.length > 16) refuseVolumes('declares more than 16 volumes');
   const sizeBytes = Math.floor(memoryBytes / 2);
   const covers: Record<string, string> = {};
@@ -129,6 +135,9 @@ function volumeCovers(imageVolumes: readonly string[], memoryBytes: number): Rec
     const clean = path.replace(/\/+/g, '/').replace(/\/$/, '');
     if (clean === '' || FORBIDDEN_VOLUMES.some((taken) => clean === taken || clean.startsWith(`${taken}/`))) {
       refuseVolumes(`declares a volume at ${path}, which is not the image's to mount`);
+    }
+    if (stateDirectory !== null && `${stateDirectory}/`.startsWith(`${clean}/`)) {
+      refuseVolumes(`declares a volume at ${path}, over the state directory ${stateDirectory}`);
     }
     covers[path] = `rw,exec,nosuid,nodev,size=${sizeBytes},mode=1777`;
   }

@@ -27,9 +27,13 @@ export function taskEnvironment(spec: TaskSpec, imageEnv: readonly string[]): st
     if (replacement !== null) env.set(name, replacement);
   }
   for (const [name, value] of Object.entries(spec.env)) env.set(name, value);
+  for (const [name, value] of Object.entries(spec.variables)) {
+    if (name.startsWith('COMPUTEFABRIC_')) env.set(name, value);
+  }
   env.set('COMPUTEFABRIC_JOB_ID', spec.jobId);
   env.set('COMPUTEFABRIC_LEASE_ID', spec.leaseId);
   env.set('COMPUTEFABRIC_OUTPUTS', OUTPUTS_DIRECTORY);
+  if (spec.stateDirectory !== null) env.set('COMPUTEFABRIC_STATE', spec.stateDirectory);
   // "void" tells the NVIDIA runtime to stay out of it, also where the owner made it the default runtime.
   env.set('NVIDIA_VISIBLE_DEVICES', spec.gpuUuids.length === 0 ? 'void' : spec.gpuUuids.join(','));
   if (spec.gpuUuids.length > 0) env.set('NVIDIA_DRIVER_CAPABILITIES', 'compute,utility');

@@ -1,3 +1,4 @@
+import { isStateDirectory } from '@computefabric/protocol/user-api/run-terms';
 import { ContainerError } from './container-error.ts';
 import type { TaskSpec } from './container-driver.ts';
 
@@ -31,8 +32,24 @@ export function checkTaskSpec(spec: TaskSpec): void {
     'must be UUIDs as nvidia-smi prints them',
   );
   check(new Set(spec.gpuUuids).size === spec.gpuUuids.length, 'gpuUuids', 'must not repeat');
+  check(
+    spec.stateDirectory === null || isStateDirectory(spec.stateDirectory),
+    'stateDirectory',
+    'must be a directory of its own, outside of /outputs, /proc, /sys and /dev',
+  );
+  checkVariables(spec.variables);
   checkCommand(spec.command);
   checkEnv(spec.env);
+}
+
+function checkVariables(variables: TaskSpec['variables']): void {
+  check(
+    Object.entries(variables).every(
+      ([name, value]) => /^COMPUTEFABRIC_[A-Z0-9_]{1,128}$/.test(name) && isArgument(`${name}=${value}`),
+    ),
+    'variables',
+    'must be named COMPUTEFABRIC_…, without NUL and shorter than 128 KiB',
+  );
 }
 
 function checkCommand(command: TaskSpec['command']): void {

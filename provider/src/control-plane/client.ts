@@ -81,34 +81,50 @@ export class ControlPlaneClient {
     parts: CallParts<P, Q, B>,
     options: CallOptions,
   ): Promise<z.output<R>> {
+    const { status, bytes } = await this.#exchange(contract, parts, options);
+    return readReply(contract, status, bytes.toString('utf8'));
+  }
+
+  /** The same for a contract that answers with raw bytes: gives them all, at most 8 MiB. */
+  async download<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+    contract: Contract<P, Q, B>,
+    parts: CallParts<P, Q, B>,
+    options: CallOptions,
+  ): Promise<Buffer> {
+    const { status, bytes } = await this.#exchange(contract, parts, options);
+    if (status === contract.status) return bytes;
+    throwRefusal(contract, status, bytes.toString('utf8'));
+  }
+
+  async #exchange<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
+    contract: Contract<P, Q, B, R>,
+    parts: CallParts<P, Q, B>,
+    options: CallOptions,
+  ): Promise<{ status: number; bytes: Buffer }> {
     const address = this.#address(contract, parts.params, parts.query);
     const deadline = AbortSignal.timeout(Math.ceil(options.deadlineMs));
-    const { status, text } = await withEither(
-      options.signal ? [deadline, options.signal] : [deadline],
-      async (signal) => {
-        try {
-          const response = await fetch(address, {
-            method: contract.method,
-            headers: {
-              authorization: `Bearer ${options.bearer.reveal()}`,
-              'content-type': contract.binaryBody ?? 'application/json',
-              ...options.headers,
-            },
-            ...bodyOf(contract, parts.body, options.bytes),
-            // A redirect would carry the credential to somewhere that the owner has not named.
-            redirect: 'error',
-            signal,
-          });
-          return { status: response.status, text: await readLimited(response) };
-        } catch (thrown) {
-          throw new CallFailed(`${contract.id}: ${rootMessage(thrown)}`, {
-            cause: thrown,
-            nobodyThere: isConnectionRefused(thrown),
-          });
-        }
-      },
-    );
-    return readReply(contract, status, text);
+    return await withEither(options.signal ? [deadline, options.signal] : [deadline], async (signal) => {
+      try {
+        const response = await fetch(address, {
+          method: contract.method,
+          headers: {
+            authorization: `Bearer ${options.bearer.reveal()}`,
+            'content-type': contract.binaryBody ?? 'application/json',
+            ...options.headers,
+          },
+          ...bodyOf(contract, parts.body, options.bytes),
+          // A redirect would carry the credential to somewhere that the owner has not named.
+          redirect: 'error',
+          signal,
+        });
+        return { status: response.status, bytes: await readLimited(response) };
+      } catch (thrown) {
+        throw new CallFailed(`${contract.id}: ${rootMessage(thrown)}`, {
+          cause: thrown,
+          nobodyThere: isConnectionRefused(thrown),
+        });
+      }
+    });
   }
 
   #address(contract: Contract, params: unknown, query: unknown): string {
@@ -126,6 +142,7 @@ export class ControlPlaneClient {
 }
 
 function bodyOf(contract: Contract, body: unknown, bytes: CallBytes | undefined): RequestInit {
+  if (contract.method === 'GET') return {};
   if (!contract.binaryBody) return { body: JSON.stringify(body ?? {}) };
   invariant(bytes, `${contract.id} needs bytes`);
   return typeof bytes === 'function' ? { body: bytes(), duplex: 'half' } : { body: bytes };
@@ -136,25 +153,27 @@ function readReply<R extends z.ZodType>(
   status: number,
   text: string,
 ): z.output<R> {
+  if (status !== contract.status) throwRefusal(contract, status, text);
   const json = parseJson(text);
-  if (status >= 400 && status < 500) {
-    const refusal = errorBody.safeParse(json);
-    if (refusal.success && status !== 408 && status !== 429) {
-      throw new CallRefused(contract.id, status, refusal.data.error);
-    }
-  }
-  if (status !== contract.status)
-    throw new CallFailed(`${contract.id}: answer ${status}: ${text.slice(0, 200)}`, {
-      nobodyThere: gatewayStatuses.includes(status),
-    });
   invariant(contract.reply, `${contract.id} has a reply`);
   const reply = contract.reply.safeParse(json);
   if (!reply.success) throw new CallFailed(`${contract.id}: unreadable answer`, { cause: reply.error });
   return reply.data;
 }
 
-async function readLimited(response: Response): Promise<string> {
-  if (!response.body) return '';
+/** What an answer that is not the one hoped for means. */
+function throwRefusal(contract: Pick<Contract, 'id'>, status: number, text: string): never {
+  if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+    const refusal = errorBody.safeParse(parseJson(text));
+    if (refusal.success) throw new CallRefused(contract.id, status, refusal.data.error);
+  }
+  throw new CallFailed(`${contract.id}: answer ${status}: ${text.slice(0, 200)}`, {
+    nobodyThere: gatewayStatuses.includes(status),
+  });
+}
+
+async function readLimited(response: Response): Promise<Buffer> {
+  if (!response.body) return Buffer.alloc(0);
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const part of response.body) {
@@ -162,7 +181,7 @@ async function readLimited(response: Response): Promise<string> {
     if (bytes > replyLimitBytes) throw new Error('the answer is too long');
     parts.push(part);
   }
-  return Buffer.concat(parts).toString('utf8');
+  return Buffer.concat(parts);
 }
 
 function parseJson(text: string): unknown {

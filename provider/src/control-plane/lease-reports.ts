@@ -2,6 +2,16 @@ import { createReadStream } from 'node:fs';
 import { ReadableStream } from 'node:stream/web';
 import type { Contract } from '@computefabric/protocol/contract';
 import type { ReportedEndReason } from '@computefabric/protocol/end-reason';
+import type { CheckpointId } from '@computefabric/protocol/ids';
+import { limits } from '@computefabric/protocol/limits';
+import {
+  beginCheckpoint,
+  commitCheckpoint,
+  missingChunks,
+  putChunk,
+  readState,
+  readStateChunk,
+} from '@computefabric/protocol/provider-api/v1/checkpoints';
 import { fenceHeader } from '@computefabric/protocol/provider-api/v1/common';
 import {
   acceptLease,
@@ -139,6 +149,65 @@ export class LeaseReports {
     );
   }
 
+  /** A save of the state begins; null when nobody will need it. */
+  async beginCheckpoint(signal: AbortSignal): Promise<CheckpointId | null> {
+    const reply = await this.#report(
+      beginCheckpoint,
+      { params: this.#params, body: {} },
+      { deadlineMs },
+      signal,
+    );
+    return reply.checkpoint_id;
+  }
+
+  async missingChunks(sha256: string[], signal: AbortSignal): Promise<string[]> {
+    const parts = { params: this.#params, body: { sha256 } };
+    return (await this.#report(missingChunks, parts, { deadlineMs: logsDeadlineMs }, signal)).missing;
+  }
+
+  async putChunk(chunk: Omit<ResultFile, 'path'>, signal: AbortSignal): Promise<void> {
+    await this.#report(
+      putChunk,
+      { params: this.#params, query: { sha256: chunk.sha256, size_bytes: chunk.sizeBytes } },
+      {
+        bytes: () => ReadableStream.from(partsOf(chunk.file)),
+        deadlineMs: resultDeadlineMs(chunk.sizeBytes),
+      },
+      signal,
+    );
+  }
+
+  /** Completes a save. Gives the chunks that are missing; none: the checkpoint is complete. */
+  async commitCheckpoint(
+    checkpoint: CheckpointId,
+    manifest: { sha256: string; bytes: Uint8Array<ArrayBuffer> },
+    signal: AbortSignal,
+  ): Promise<string[]> {
+    const parts = { params: { ...this.#params, checkpoint }, query: { sha256: manifest.sha256 } };
+    const options = { bytes: manifest.bytes, deadlineMs: resultDeadlineMs(manifest.bytes.byteLength) };
+    return (await this.#report(commitCheckpoint, parts, options, signal)).missing;
+  }
+
+  /** What the state that the try begins with holds, as text with the hash that it must have. */
+  async readState(signal: AbortSignal): Promise<{ manifest: string; sha256: string }> {
+    const reply = await this.#report(
+      readState,
+      { params: this.#params },
+      { deadlineMs: logsDeadlineMs },
+      signal,
+    );
+    return { manifest: reply.manifest, sha256: reply.manifest_sha256 };
+  }
+
+  /** The bytes of a chunk of that state; whether they are the right ones is for the caller to check. */
+  async readStateChunk(sha256: string, signal: AbortSignal): Promise<Buffer> {
+    const parts = { params: { ...this.#params, sha256 } };
+    const options = { deadlineMs: resultDeadlineMs(limits.checkpointChunkBytes), headers: this.#headers };
+    return await this.#untilGone(readStateChunk.id, () =>
+      this.#session.download(readStateChunk, parts, options, signal),
+    );
+  }
+
   /**
    * The try is over.
    *
@@ -171,14 +240,20 @@ export class LeaseReports {
     options: SessionCallOptions,
     signal: AbortSignal,
   ): Promise<z.output<R>> {
+    return await this.#untilGone(contract.id, () =>
+      this.#session.call(contract, parts, { ...options, headers: this.#headers }, signal),
+    );
+  }
+
+  async #untilGone<T>(what: string, call: () => Promise<T>): Promise<T> {
     try {
-      return await this.#session.call(contract, parts, { ...options, headers: this.#headers }, signal);
+      return await call();
     } catch (thrown) {
       if (
         thrown instanceof CallRefused &&
         (thrown.code === 'lease/stale' || thrown.code === 'lease/not-found')
       ) {
-        throw new LeaseGone(`${contract.id}: ${thrown.code}`, { cause: thrown });
+        throw new LeaseGone(`${what}: ${thrown.code}`, { cause: thrown });
       }
       throw thrown;
     }

@@ -149,17 +149,35 @@ export class Session {
     options: SessionCallOptions,
     signal: AbortSignal,
   ): Promise<z.output<R>> {
+    const { client } = this.#options;
+    return await this.#repeat(contract.id, options, signal, (call) => client.call(contract, parts, call));
+  }
+
+  /** The same for a contract that answers with raw bytes. */
+  async download<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+    contract: Contract<P, Q, B>,
+    parts: CallParts<P, Q, B>,
+    options: SessionCallOptions,
+    signal: AbortSignal,
+  ): Promise<Buffer> {
+    const { client } = this.#options;
+    return await this.#repeat(contract.id, options, signal, (call) => client.download(contract, parts, call));
+  }
+
+  async #repeat<T>(
+    what: string,
+    options: SessionCallOptions,
+    signal: AbortSignal,
+    make: (call: CallOptions) => Promise<T>,
+  ): Promise<T> {
     return await withEither([signal, this.#replaced.signal], async (stop) => {
       for (;;) {
         const session = await this.#whenOpen(stop);
         try {
-          return await repeatUntilAnswered(
-            { what: contract.id, log: this.#options.log, signal: stop },
-            async () => {
-              if (this.#current !== session) throw new SessionChanged();
-              return await this.#callOnce(contract, session, parts, options, stop);
-            },
-          );
+          return await repeatUntilAnswered({ what, log: this.#options.log, signal: stop }, async () => {
+            if (this.#current !== session) throw new SessionChanged();
+            return await this.#makeOnce(session, options, stop, make);
+          });
         } catch (thrown) {
           if (!(thrown instanceof SessionChanged)) throw thrown;
         }
@@ -302,10 +320,20 @@ export class Session {
     options: SessionCallOptions,
     signal: AbortSignal,
   ): Promise<z.output<R>> {
+    const { client } = this.#options;
+    return await this.#makeOnce(session, options, signal, (call) => client.call(contract, parts, call));
+  }
+
+  async #makeOnce<T>(
+    session: OpenSession,
+    options: SessionCallOptions,
+    signal: AbortSignal,
+    make: (call: CallOptions) => Promise<T>,
+  ): Promise<T> {
     const { beforeEach, ...callOptions } = options;
     beforeEach?.();
     try {
-      return await this.#options.client.call(contract, parts, {
+      return await make({
         ...callOptions,
         headers: { ...options.headers, [sessionHeader]: String(session.number) },
         bearer: this.#options.credential.bearer,

@@ -119,7 +119,7 @@ export class LogSpool {
    * A remark of ours in the output. Each kind is made once, so that a restart does not repeat it; only gaps are
    * as many as there are.
    */
-  async remark(kind: 'gap' | 'results-left-out', text: string): Promise<void> {
+  async remark(kind: 'gap' | 'results-left-out' | 'state-not-saved', text: string): Promise<void> {
     if (this.#finished) return;
     this.#keep(this.#cutter.flush());
     this.#addRemark(kind, text);

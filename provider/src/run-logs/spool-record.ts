@@ -3,7 +3,14 @@ import { limits } from '@computefabric/protocol/limits';
 import { type LogStream, logStreams } from '@computefabric/protocol/log-frames';
 
 /** What a chunk is: output of the program, or one of our remarks. */
-export const chunkKinds = ['output', 'limit-reached', 'dropped-bytes', 'results-left-out', 'gap'] as const;
+export const chunkKinds = [
+  'output',
+  'limit-reached',
+  'dropped-bytes',
+  'results-left-out',
+  'gap',
+  'state-not-saved',
+] as const;
 export type ChunkKind = (typeof chunkKinds)[number];
 
 /** A chunk as it lies in the spool file; its number is its place. */

@@ -98,7 +98,7 @@ export class TaskOutput {
   }
 
   /** A remark of ours in the output, in the place where it stands. */
-  async remark(kind: 'gap' | 'results-left-out', text: string): Promise<void> {
+  async remark(kind: 'gap' | 'results-left-out' | 'state-not-saved', text: string): Promise<void> {
     await this.#spool.remark(kind, text);
   }
 

@@ -14,6 +14,8 @@ export interface TaskFiles {
   folder: string;
   journal: string;
   spool: string;
+  /** Chunks of state on their way. */
+  state: string;
   /** Result files on their way. */
   results: string;
   /** Written by the watchdog before it kills the container. */
@@ -26,6 +28,7 @@ export function taskFiles(tasksFolder: string, lease: string): TaskFiles {
     folder,
     journal: join(folder, 'task.json'),
     spool: join(folder, 'output.spool'),
+    state: join(folder, 'state'),
     results: join(folder, 'results'),
     expired: join(folder, 'expired'),
   };

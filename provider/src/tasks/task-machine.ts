@@ -8,9 +8,11 @@ export type TaskStep =
   | 'give-up'
   | 'pull-image'
   | 'create-container'
+  | 'restore-state'
   | 'start-container'
   | 'run-container'
   | 'report-exit'
+  | 'save-state'
   | 'save'
   | 'report-end'
   | 'clean-up'
@@ -27,12 +29,14 @@ export function nextStep(task: TaskRecord): TaskStep {
     if (!task.startedAt && task.stop) return 'give-up';
     if (!task.image) return 'pull-image';
     if (!task.containerId) return 'create-container';
+    if (task.spec.resumed && !task.restored) return 'restore-state';
     if (!task.startedAt) return 'start-container';
     return 'run-container';
   }
   // Nobody waits for this answer, and the job may run elsewhere: first of all the container goes.
   if (task.stop === 'lease-expired' && !task.removed) return 'clean-up';
   if (task.startedAt && !task.exitReported) return 'report-exit';
+  if (movesState(task) && !task.stateSaved) return 'save-state';
   if (!task.saved) return 'save';
   if (!task.endReported) return 'report-end';
   if (!task.removed) return 'clean-up';
@@ -47,6 +51,15 @@ export function stateOf(task: TaskRecord): TaskState {
   if (task.startedAt) return 'running';
   if (task.image) return 'creating';
   return task.aliveUntil ? 'pulling' : 'received';
+}
+
+/**
+ * Whether the state that a program has left is to be saved once more: it was asked to stop, so it goes on
+ * elsewhere or was cancelled, which the orchestrator knows and then wants no state.
+ */
+function movesState({ startedAt, containerId, stop, spec }: TaskRecord): boolean {
+  if (!startedAt || !containerId || !spec.checkpoint) return false;
+  return stop === 'cancelled' || stop === 'provider-left';
 }
 
 /** Whether a program may be running in the task's container: what must not outlive the lease. */

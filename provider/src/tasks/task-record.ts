@@ -43,6 +43,8 @@ export const taskRecord = z.strictObject({
   /** The image as it lies on the machine: what a tag named when the task was prepared. */
   image: z.strictObject({ id: z.string(), digest: z.string().nullable() }).nullable(),
   containerId: z.string().nullable(),
+  /** The state of an earlier try has been put back. Not in journals of older agents. */
+  restored: z.boolean().default(false),
   /** When the program was started. */
   startedAt: moment.nullable(),
   startReported: z.boolean(),
@@ -59,6 +61,8 @@ export const taskRecord = z.strictObject({
     stdoutBytes: z.number().int().min(0),
     stderrBytes: z.number().int().min(0),
   }),
+  /** What the try had to save of its state has been, or cannot be. */
+  stateSaved: z.boolean().default(false),
   /** Output and result files have arrived. */
   saved: z.boolean(),
   endReported: z.boolean(),
@@ -77,6 +81,7 @@ export function newTaskRecord(spec: TaskRecord['spec']): TaskRecord {
     aliveUntil: null,
     image: null,
     containerId: null,
+    restored: false,
     startedAt: null,
     startReported: false,
     stop: null,
@@ -85,6 +90,7 @@ export function newTaskRecord(spec: TaskRecord['spec']): TaskRecord {
     exitReported: false,
     outcome: null,
     logs: { chunks: 0, acknowledged: 0, stdoutBytes: 0, stderrBytes: 0 },
+    stateSaved: false,
     saved: false,
     endReported: false,
     removed: false,

@@ -14,8 +14,10 @@ import { createContainer } from './steps/create-container.ts';
 import { pullImage } from './steps/pull-image.ts';
 import { reportEnd } from './steps/report-end.ts';
 import { reportExit } from './steps/report-exit.ts';
+import { restoreState } from './steps/restore-state.ts';
 import { runContainer } from './steps/run-container.ts';
 import { saveResults } from './steps/save-results.ts';
+import { saveState } from './steps/save-state.ts';
 import { startContainer } from './steps/start-container.ts';
 import type { TaskContext, TaskDeps } from './task-context.ts';
 import { TaskFailure } from './task-failure.ts';
@@ -37,9 +39,11 @@ const steps: Record<Exclude<TaskStep, 'forget'>, (task: TaskContext) => Promise<
   'give-up': giveUp,
   'pull-image': pullImage,
   'create-container': createContainer,
+  'restore-state': restoreState,
   'start-container': startContainer,
   'run-container': runContainer,
   'report-exit': reportExit,
+  'save-state': saveState,
   save: saveResults,
   'report-end': reportEnd,
   'clean-up': cleanUp,

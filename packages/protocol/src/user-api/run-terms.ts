@@ -59,23 +59,27 @@ export const disconnect = z
   .meta({ id: 'Disconnect' });
 export type Disconnect = z.infer<typeof disconnect>;
 
-const containerPath = z
+const takenDirectories = ['/outputs', '/proc', '/sys', '/dev'];
+
+/** An absolute path that means what it says, and nothing that the system or the market puts there. */
+export function isStateDirectory(path: string): boolean {
+  if (!/^(\/[A-Za-z0-9_.@+-]{1,128}){1,16}$/.test(path)) return false;
+  if (path.split('/').some((part) => part === '.' || part === '..')) return false;
+  return !takenDirectories.some((taken) => path === taken || path.startsWith(`${taken}/`));
+}
+
+const stateDirectory = z
   .string()
   .max(512)
-  .regex(/^\/(?!$)[^\u0000]*$/, 'must be an absolute path in the container, such as /state')
   .refine(
-    (path) =>
-      !path
-        .split('/')
-        .slice(1)
-        .some((part) => part === '' || part === '.' || part === '..'),
-    'must be without empty parts, . and ..',
+    isStateDirectory,
+    'must be an absolute path of letters, digits and _.@+- such as /state, outside of /outputs, /proc, /sys and /dev',
   );
 
 /** State that outlives a machine. */
 export const checkpoint = z
   .strictObject({
-    path: containerPath.describe('The directory in the container that holds the state.'),
+    path: stateDirectory.describe('The directory in the container that holds the state.'),
     every_seconds: z
       .number()
       .int()

@@ -9,6 +9,8 @@ export function testTaskSpec(change: Partial<TaskSpec> = {}): TaskSpec {
     image: 'example/image:latest',
     command: 'true',
     env: {},
+    variables: {},
+    stateDirectory: null,
     cpus: 1,
     memoryBytes: 64 * 2 ** 20,
     pidsLimit: 128,

@@ -37,6 +37,12 @@ function containerSpec({ journal, network, isSimulatedGpu }: TaskContext): Conta
     image: image.id,
     command: spec.command,
     env: spec.env,
+    variables: {
+      ...spec.variables,
+      COMPUTEFABRIC_ATTEMPT: String(spec.attempt),
+      COMPUTEFABRIC_RESUMED: spec.resumed ? '1' : '0',
+    },
+    stateDirectory: spec.checkpoint?.path ?? null,
     cpus: spec.cpus,
     memoryBytes,
     pidsLimit: pidsLimit(spec.cpus),

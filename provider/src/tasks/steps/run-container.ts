@@ -4,6 +4,7 @@ import { pause } from '@computefabric/runtime/wait';
 import type { TaskExit as ContainerExit } from '../../container/container-driver.ts';
 import { isContainerError } from '../../container/container-error.ts';
 import { type BootClock, type Moment, msBetween } from '../../home/boot-clock.ts';
+import { keepSaving } from '../../checkpoints/save-state.ts';
 import type { TaskContext } from '../task-context.ts';
 import { outcomeOfExit, outcomeOfStop } from '../task-machine.ts';
 import type { StopCause, TaskOutcome, TaskRecord } from '../task-record.ts';
@@ -30,7 +31,19 @@ export async function runContainer(task: TaskContext): Promise<void> {
   ending.catch(() => undefined); // Awaited below, unless something else fails first.
   const over = AbortSignal.any([signal, ended.signal]);
   const timeLimit = untilElapsed(task.bootClock, startedAt, spec.time_limit_seconds * 1_000, over);
-  await Promise.race([ending, timeLimit, aborted(AbortSignal.any([halt, over])), failed(reading)]);
+  const enough = new AbortController();
+  const saving = keepSaving(task, containerId, AbortSignal.any([enough.signal, halt, over]));
+  saving.catch(() => undefined); // Awaited below, unless something else fails first.
+  await Promise.race([
+    ending,
+    timeLimit,
+    aborted(AbortSignal.any([halt, over])),
+    failed(reading),
+    failed(saving),
+  ]);
+  // A save in the middle lets go of the program, and of its directory, before the program is asked to end.
+  enough.abort();
+  await saving;
   signal.throwIfAborted();
 
   const stoppedByUs = !ended.signal.aborted;
