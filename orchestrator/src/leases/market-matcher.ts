@@ -9,6 +9,8 @@ import { preemptLease } from './preempt-lease.ts';
 
 /** Jobs placed in one transaction at most: enough that its fsync costs nothing, few enough that it ends soon. */
 const groupSize = 1_000;
+/** Groups that are being committed while the next one is worked out. */
+const groupsUnderWay = 2;
 /** Groups in one pass, so that a pass ends. */
 const groupsPerPass = 64;
 /** Rows read at once when the whole queue is read. */
@@ -28,8 +30,8 @@ export interface MatchPass {
 
 /**
  * The matcher of a market at work: keeps its view in step with the database by the change feed (`cf_queue`),
- * and makes its proposals true in groups. While one group is committed the next one is worked out, so groups
- * form by themselves and nothing ever waits for one to fill.
+ * and makes its proposals true in groups. While groups are committed the next one is worked out, so groups form
+ * by themselves and nothing ever waits for one to fill.
  *
  * The database stays the truth: a proposal on an old view is refused by the grant, and what it was about is
  * read again.
@@ -81,26 +83,31 @@ export class MarketMatcher {
   /** Places what can be placed now. */
   async pass(): Promise<MatchPass> {
     const pass: MatchPass = { granted: 0, stale: 0, preempted: 0, nextMs: null };
-    let underWay = Promise.resolve();
-    let inFlight: readonly PlacementSet[] = [];
-    for (let group = 0; group < groupsPerPass; group += 1) {
-      await this.#refresh(inFlight);
-      const { sets, preemptions, more } = this.#matcher.propose(groupSize, this.#clock());
-      await underWay;
-      inFlight = sets;
-      underWay = this.#grant(sets, pass);
-      // A rejection is heard of by the await above or below; until then it must not count as unhandled.
-      underWay.catch(() => undefined);
-      pass.preempted += await this.#preempt(preemptions);
-      if (!more) break;
+    const underWay: Group[] = [];
+    try {
+      for (let group = 0; group < groupsPerPass; group += 1) {
+        await this.#refresh(underWay.flatMap(({ sets }) => sets));
+        const { sets, preemptions, more } = this.#matcher.propose(groupSize, this.#clock());
+        if (underWay.length >= groupsUnderWay) await underWay.shift()?.done;
+        if (sets.length > 0) {
+          const done = this.#grant(sets, pass);
+          // A rejection is heard of when its turn comes; until then it must not count as unhandled.
+          done.catch(() => undefined);
+          underWay.push({ sets, done });
+        }
+        pass.preempted += await this.#preempt(preemptions);
+        if (!more) break;
+      }
+      for (const { done } of underWay) await done;
+    } finally {
+      // Also after a failure nothing is under way when the next pass begins.
+      await Promise.allSettled(underWay.map(({ done }) => done));
     }
-    await underWay;
     pass.nextMs = this.#matcher.queue.wakeRested(this.#clock());
     return pass;
   }
 
   async #grant(sets: readonly PlacementSet[], pass: MatchPass): Promise<void> {
-    if (sets.length === 0) return;
     let results: Awaited<ReturnType<typeof grantLeases>>;
     try {
       results = await grantLeases(this.#db, this.#settings, sets);
@@ -200,7 +207,7 @@ export class MarketMatcher {
     const views = await loadMachines(this.#db);
     const { fleet, queue } = this.#matcher;
     const known = new Set(views.map(({ id }) => id));
-    for (const { id } of [...fleet.machines()]) if (!known.has(id)) fleet.remove(id);
+    for (const { id } of Array.from(fleet.machines())) if (!known.has(id)) fleet.remove(id);
     for (const view of views) fleet.set(view, this.#clock());
     const there = new Set<JobId>();
     let after: JobId | null = null;
@@ -214,8 +221,14 @@ export class MarketMatcher {
       this.#truncated = there.size >= mostJobs;
       if (page.length < pageSize || this.#truncated) break;
     }
-    for (const id of [...queue.ids()]) if (!there.has(id)) queue.remove(id);
+    for (const id of Array.from(queue.ids())) if (!there.has(id)) queue.remove(id);
   }
+}
+
+/** Proposals whose transaction is under way. */
+interface Group {
+  sets: readonly PlacementSet[];
+  done: Promise<void>;
 }
 
 /** Empties a set apart from what is busy. */

@@ -62,7 +62,7 @@ export function evictionsFor(machine: FleetMachine, needs: JobNeeds, nowMs: numb
   }
   if (!fits(machine, needs, room)) return null;
   // Some may have been chosen in vain before the one that mattered.
-  for (const lease of [...chosen]) {
+  for (const lease of chosen.slice()) {
     takeAway(room, lease);
     if (fits(machine, needs, room)) chosen.splice(chosen.indexOf(lease), 1);
     else giveBack(room, lease);
