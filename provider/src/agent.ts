@@ -281,7 +281,13 @@ export class Agent implements SessionTasks {
   /** What the task names is its own from now on; a task found after a restart holds what it holds. */
   #reserve(spec: TaskSpec): void {
     this.#taken.set(spec.lease_id, spec);
-    const claim = claimGpus(this.#gpus, new Set(spec.gpu_uuids), spec.lease_id, spec.gpu_uuids);
+    const claim = claimGpus(
+      this.#gpus,
+      new Set(spec.gpu_uuids),
+      spec.lease_id,
+      spec.gpu_uuids,
+      spec.gpu_milli,
+    );
     if (claim.kind === 'claimed') this.#gpus = claim.allocation;
   }
 
@@ -319,6 +325,8 @@ export class Agent implements SessionTasks {
       cpus: inventory.cpus,
       memoryMib: inventory.memory_mib,
       gpuUuids: inventory.gpus.map((gpu) => gpu.uuid),
+      sharesGpus: inventory.shares_gpus,
+      spotPercent: inventory.spot_percent,
     };
   }
 

@@ -2,6 +2,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { displayName } from '@computefabric/protocol/common';
 import { parseUsd } from '@computefabric/protocol/money';
+import { regionName } from '@computefabric/protocol/user-api/requirements';
 import { logLevelSetting, parseSettings } from '@computefabric/runtime/config';
 import type { LogLevel } from '@computefabric/runtime/log';
 import { type Secret, secretSetting } from '@computefabric/runtime/secret';
@@ -35,6 +36,12 @@ const settings = z.object({
   PROVIDER_PRICE_PER_GPU_HOUR: usd.prefault('0.35'),
   /** What a CPU core costs when no GPU is asked for, USD per hour. */
   PROVIDER_PRICE_PER_CPU_HOUR: usd.prefault('0.02'),
+  /** Percent of these prices that a spot job pays, which gives way when another one needs the machine. */
+  PROVIDER_SPOT_PERCENT: z.coerce.number().int().min(1).max(100).default(100),
+  /** `true`: jobs that ask for a part of a GPU may share one. */
+  PROVIDER_SHARE_GPUS: z.enum(['true', 'false']).default('false'),
+  /** Where the machine stands, in the market's own words, such as `eu-west`. */
+  PROVIDER_REGION: regionName.optional(),
   /** Most CPU cores to offer; all by default. */
   PROVIDER_CPUS: z.coerce.number().min(0.1).max(4_096).optional(),
   /** Most main memory to offer, MiB; all but 1 GiB by default. */
@@ -57,6 +64,11 @@ export interface ProviderConfig {
   home: string;
   simulatedGpus: string;
   prices: OwnerPrices;
+  /** Percent of the prices that a spot job pays. */
+  spotPercent: number;
+  sharesGpus: boolean;
+  /** Empty when the owner names none. */
+  region: string;
   /** Most that is offered of the machine. */
   offered: { cpus: number; memoryMib: number };
   network: 'none' | 'bridge';
@@ -88,6 +100,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       perGpuHourMicros: given.PROVIDER_PRICE_PER_GPU_HOUR,
       perCpuHourMicros: given.PROVIDER_PRICE_PER_CPU_HOUR,
     },
+    spotPercent: given.PROVIDER_SPOT_PERCENT,
+    sharesGpus: given.PROVIDER_SHARE_GPUS === 'true',
+    region: given.PROVIDER_REGION ?? '',
     offered: {
       cpus: Math.min(given.PROVIDER_CPUS ?? Number.POSITIVE_INFINITY, availableParallelism()),
       memoryMib: Math.min(

@@ -65,6 +65,7 @@ async function openOffers(deps: PollDeps, providerId: ProviderId): Promise<TaskS
       memory_mib: job.memoryMib,
       gpu_uuids: gpuUuids,
       gpu_milli: lease.gpuMilli,
+    class: lease.spot ? 'spot' : 'on-demand',
       disk_mib: lease.diskMib,
       variables: memberVariables(job, group, peers),
       resumed: lease.resumedFrom !== null,

@@ -10,6 +10,10 @@ export interface OwnerTerms {
   cpus: number;
   memoryMib: number;
   gpuUuids: readonly string[];
+  /** Several jobs may have parts of one GPU. */
+  sharesGpus: boolean;
+  /** Percent of the prices that a spot job pays. */
+  spotPercent: number;
 }
 
 /** What tasks on the machine take already. */
@@ -24,7 +28,7 @@ export type Admission = { kind: 'take' } | { kind: 'decline'; reason: string };
 
 /** The owner's own judgement of an offer; the market's word is not enough to use somebody's machine. */
 export function admit(offer: TaskSpec, terms: OwnerTerms, taken: TakenResources): Admission {
-  const reason = malformed(offer) ?? doesNotFit(offer, terms, taken) ?? paysTooLittle(offer, terms.prices);
+  const reason = malformed(offer) ?? doesNotFit(offer, terms, taken) ?? paysTooLittle(offer, terms);
   return reason === null ? { kind: 'take' } : { kind: 'decline', reason };
 }
 
@@ -66,7 +70,7 @@ function areMarketVariables(variables: TaskSpec['variables']): boolean {
 }
 
 /** A program that is asked to stop cannot hold the owner's machine for longer. */
-export const longestGraceSeconds = 60;
+export const longestGraceSeconds = limits.stopGraceSeconds.max;
 
 /** What one heartbeat can tell of is 256; some room is left for those that are being cleaned up. */
 const mostTasks = 200;
@@ -78,7 +82,15 @@ function doesNotFit(offer: TaskSpec, terms: OwnerTerms, taken: TakenResources): 
   if (offer.memory_mib < 16 || offer.memory_mib > terms.memoryMib - taken.memoryMib)
     return 'not enough memory is free';
   if (new Set(offer.gpu_uuids).size !== offer.gpu_uuids.length) return 'a GPU is named twice';
-  const claim = claimGpus(taken.gpus, new Set(terms.gpuUuids), offer.lease_id, offer.gpu_uuids);
+  if (offer.gpu_milli < 1_000 && !terms.sharesGpus) return 'the owner does not share GPUs';
+  if (!(offer.gpu_milli >= 1) || offer.gpu_milli > 1_000) return 'a GPU has 1 to 1000 thousandths';
+  const claim = claimGpus(
+    taken.gpus,
+    new Set(terms.gpuUuids),
+    offer.lease_id,
+    offer.gpu_uuids,
+    offer.gpu_milli,
+  );
   switch (claim.kind) {
     case 'claimed':
       return null;
@@ -92,14 +104,27 @@ function doesNotFit(offer: TaskSpec, terms: OwnerTerms, taken: TakenResources): 
 /** Fractions of a core are sums of decimals: 0.1 + 0.2 must fit into 0.3. */
 const roundingCpus = 0.001;
 
-function paysTooLittle(offer: TaskSpec, prices: OwnerPrices): string | null {
-  return BigInt(offer.price_per_hour_micros) < leastPriceMicros(offer, prices)
+function paysTooLittle(offer: TaskSpec, terms: OwnerTerms): string | null {
+  return BigInt(offer.price_per_hour_micros) < leastPriceMicros(offer, terms)
     ? 'the price is below what the owner asks'
     : null;
 }
 
-/** What the owner asks of such a job, micros per hour: by GPU, or by core when it takes none. */
-export function leastPriceMicros(offer: Pick<TaskSpec, 'cpus' | 'gpu_uuids'>, prices: OwnerPrices): bigint {
-  if (offer.gpu_uuids.length > 0) return BigInt(offer.gpu_uuids.length) * prices.perGpuHourMicros;
-  return (BigInt(Math.round(offer.cpus * 1_000)) * prices.perCpuHourMicros) / 1_000n;
+/**
+ * What the owner asks of such a job, micros per hour: by GPU or the share of one, or by core when it takes none;
+ * of a spot job the owner's part of that. Rounded as the market rounds, so that both always agree.
+ */
+export function leastPriceMicros(
+  offer: Pick<TaskSpec, 'cpus' | 'gpu_uuids' | 'gpu_milli' | 'class'>,
+  { prices, spotPercent }: Pick<OwnerTerms, 'prices' | 'spotPercent'>,
+): bigint {
+  const usesGpus = offer.gpu_uuids.length > 0;
+  const full = usesGpus ? prices.perGpuHourMicros : prices.perCpuHourMicros;
+  const unit = offer.class === 'spot' ? divideUp(full * BigInt(spotPercent), 100n) : full;
+  const milliUnits = usesGpus ? offer.gpu_uuids.length * offer.gpu_milli : Math.round(offer.cpus * 1_000);
+  return divideUp(BigInt(milliUnits) * unit, 1_000n);
+}
+
+function divideUp(dividend: bigint, divisor: bigint): bigint {
+  return (dividend + divisor - 1n) / divisor;
 }

@@ -12,6 +12,9 @@ export interface ContainerDriver {
   /** Asks the engine who it is. Throws `engine-unreachable` with a sentence the owner can act on. */
   ping(): Promise<EngineInfo>;
 
+  /** Names under which images are on this engine, as a job may write them; at most so many. */
+  imageNames(most: number): Promise<string[]>;
+
   /** The image as the engine holds it now, or null. `reference` may also be an image id. */
   imagePresent(reference: string): Promise<LocalImage | null>;
 

@@ -24,7 +24,7 @@ import type {
 import { ContainerError, isContainerError, notFound } from './container-error.ts';
 import { createTask } from './create-task.ts';
 import { DockerEngine } from './docker-engine.ts';
-import { inspectImage, localImage, pullImage } from './docker-images.ts';
+import { imageNames, inspectImage, localImage, pullImage } from './docker-images.ts';
 import { AttachedOutput, readOutputFrom } from './docker-output.ts';
 import { readState, runInside, thaw, writeState } from './docker-state.ts';
 import type { EngineAddress } from './engine-address.ts';
@@ -88,6 +88,10 @@ export class DockerDriver implements ContainerDriver {
       securityOptions: info.SecurityOptions,
       runtimes: info.Runtimes,
     };
+  }
+
+  imageNames(most: number): Promise<string[]> {
+    return imageNames(this.#engine, most);
   }
 
   async imagePresent(reference: string): Promise<LocalImage | null> {

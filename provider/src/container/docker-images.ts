@@ -4,8 +4,8 @@ import { withEither } from '@computefabric/runtime/either-signal';
 import type { LocalImage, PullOptions } from './container-driver.ts';
 import { ContainerError, isContainerError } from './container-error.ts';
 import type { DockerEngine } from './docker-engine.ts';
-import { type ImageReply, imageReply, pullLine } from './engine-replies.ts';
-import { parseImageReference } from './image-reference.ts';
+import { imageListReply, type ImageReply, imageReply, pullLine } from './engine-replies.ts';
+import { parseImageReference, writtenNames } from './image-reference.ts';
 import { classifyPullFailure } from './pull-failure.ts';
 import { PullTracker } from './pull-progress.ts';
 
@@ -24,6 +24,16 @@ export async function inspectImage(engine: DockerEngine, reference: string): Pro
     if (isContainerError(error) && error.statusCode === 404) return null;
     throw error;
   }
+}
+
+/** Names of the images on this engine, each as a job may write it. */
+export async function imageNames(engine: DockerEngine, most: number): Promise<string[]> {
+  const reply = await engine.call('listing the images', INSPECT_SECONDS, (client) => client.listImages());
+  const names = imageListReply
+    .parse(reply)
+    .flatMap(({ RepoTags, RepoDigests }) => [...RepoTags, ...RepoDigests])
+    .filter((name) => !name.includes('<none>'));
+  return writtenNames(names).slice(0, most);
 }
 
 export function localImage(image: ImageReply, reference: string): LocalImage {

@@ -112,6 +112,14 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
         expect(await driver.imagePresent(engine.unknownImage)).toBeNull();
       });
 
+      test('the names of the images that are present can be asked for, as many as one wants', async () => {
+        const names = await driver.imageNames(10_000);
+        expect(names).toContain(engine.shellImage);
+        expect(names).not.toContain(engine.unknownImage);
+        expect(new Set(names).size).toBe(names.length);
+        expect(await driver.imageNames(1)).toHaveLength(1);
+      });
+
       test('a pull tells its progress, never backwards, and gives id and digest', async () => {
         const seen: PullProgress[] = [];
         expect(await driver.imagePresent(engine.pullableImage)).toBeNull();

@@ -55,6 +55,8 @@ export const imageReply = z.object({
     .nullish()
     .transform((config) => config ?? { Env: [], Cmd: [], Entrypoint: [], Volumes: [] }),
 });
+/** Images without a name have the tag `<none>:<none>`. */
+export const imageListReply = z.array(z.object({ RepoTags: textList, RepoDigests: textList }));
 export type ImageReply = z.infer<typeof imageReply>;
 
 /** The engine writes the year 1 for "not yet". */
@@ -87,7 +89,13 @@ export const containerReply = z.object({
 export type ContainerReply = z.infer<typeof containerReply>;
 
 export const containerListReply = z.array(
-  z.object({ Id: z.string(), State: z.string(), Labels: textMap, Created: z.number() }),
+  z.object({
+    Id: z.string(),
+    State: z.string(),
+    Labels: textMap,
+    Created: z.number(),
+    HostConfig: z.object({ NetworkMode: z.string().default('') }).default({ NetworkMode: '' }),
+  }),
 );
 
 export const networkListReply = z.array(z.object({ Id: z.string(), Labels: textMap, Created: z.string() }));

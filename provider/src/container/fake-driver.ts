@@ -27,7 +27,7 @@ import type {
 } from './container-driver.ts';
 import { ContainerError, type ContainerErrorCode } from './container-error.ts';
 import { FakeContainer, type FakeProgram } from './fake-container.ts';
-import { parseImageReference } from './image-reference.ts';
+import { parseImageReference, writtenNames } from './image-reference.ts';
 import { readStateArchive } from './state-archive.ts';
 import { taskEnvironment } from './task-environment.ts';
 import { checkTaskSpec } from './task-spec.ts';
@@ -93,6 +93,11 @@ export class FakeDriver implements ContainerDriver {
       securityOptions: ['name=seccomp,profile=default'],
       runtimes: ['fake'],
     };
+  }
+
+  async imageNames(most: number): Promise<string[]> {
+    await this.#turn();
+    return writtenNames([...this.#engine.images.keys()]).slice(0, most);
   }
 
   async imagePresent(reference: string): Promise<LocalImage | null> {

@@ -37,6 +37,28 @@ describe('claiming GPUs', () => {
     expect(claimed(one, 'lease_1', 'GPU-a')).toEqual(one);
   });
 
+  test('of shares goes on until a GPU is full, and a whole one needs all of it', () => {
+    const share = (allocation: GpuAllocation, leaseId: string, milli: number) =>
+      claimGpus(allocation, present, leaseId, ['GPU-a'], milli);
+    let allocation: GpuAllocation = noneAllocated;
+    for (const [leaseId, milli] of [
+      ['lease_1', 500],
+      ['lease_2', 250],
+      ['lease_3', 250],
+    ] as const) {
+      const claim = share(allocation, leaseId, milli);
+      if (claim.kind !== 'claimed') throw new Error(`expected a claim, got ${claim.kind}`);
+      allocation = claim.allocation;
+    }
+    expect(share(allocation, 'lease_4', 1)).toMatchObject({ kind: 'taken', byLeaseId: 'lease_1' });
+    expect(share(releaseGpus(allocation, 'lease_2'), 'lease_4', 250).kind).toBe('claimed');
+    expect(share(releaseGpus(allocation, 'lease_2'), 'lease_4', 251).kind).toBe('taken');
+    expect(share(releaseGpus(allocation, 'lease_2'), 'lease_4', 1_000).kind).toBe('taken');
+    expect(share(allocation, 'lease_1', 500), 'its own share is not in its way').toMatchObject({
+      kind: 'claimed',
+    });
+  });
+
   test('of none is fine', () => {
     expect(claimed(noneAllocated, 'lease_1')).toEqual(noneAllocated);
   });

@@ -47,3 +47,9 @@ export function parseImageReference(reference: string): ImageReference {
 
   return { repository, tagOrDigest: digest ?? tag ?? 'latest' };
 }
+
+/** Every way in which a job may write these names: `busybox:latest` is also `busybox`. */
+export function writtenNames(names: readonly string[]): string[] {
+  const bare = (name: string) => (name.endsWith(':latest') ? [name.slice(0, -':latest'.length)] : []);
+  return [...new Set(names.flatMap((name) => [name, ...bare(name)]))];
+}

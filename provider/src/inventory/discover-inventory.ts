@@ -1,14 +1,21 @@
 import { statfs } from 'node:fs/promises';
 import { arch, cpus, hostname, release } from 'node:os';
+import { limits } from '@computefabric/protocol/limits';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
 import type { ProviderConfig } from '../config.ts';
 import type { ContainerDriver } from '../container/container-driver.ts';
-import { findNvidiaGpus } from './nvidia-smi.ts';
+import { findCudaVersion, findNvidiaGpus } from './nvidia-smi.ts';
 import { simulatedGpus } from './simulated-gpus.ts';
 
 const bytesPerMib = 1_048_576;
 
-type Offered = Pick<ProviderConfig, 'home' | 'offered' | 'prices' | 'simulatedGpus'>;
+/** Names of images that are told to the market: what a hello takes. */
+const mostImages = 256;
+
+type Offered = Pick<
+  ProviderConfig,
+  'home' | 'offered' | 'prices' | 'simulatedGpus' | 'spotPercent' | 'sharesGpus' | 'region'
+>;
 
 /**
  * Looks at the machine: what is offered is what was seen, less what the owner keeps.
@@ -16,10 +23,12 @@ type Offered = Pick<ProviderConfig, 'home' | 'offered' | 'prices' | 'simulatedGp
  * @throws NvidiaSmiError, RangeError (simulated GPUs) or ContainerError (the engine), each saying what to do
  */
 export async function discoverInventory(config: Offered, driver: ContainerDriver): Promise<Inventory> {
-  const [engine, realGpus, diskFreeMib] = await Promise.all([
+  const [engine, realGpus, cudaVersion, diskFreeMib, images] = await Promise.all([
     driver.ping(),
     findNvidiaGpus(),
+    findCudaVersion(),
     freeDiskMib(config.home),
+    driver.imageNames(mostImages),
   ]);
   const simulated = simulatedGpus(config.simulatedGpus, config.home + hostname());
   return {
@@ -35,11 +44,11 @@ export async function discoverInventory(config: Offered, driver: ContainerDriver
     gpus: [...realGpus, ...simulated.map((gpu) => ({ ...gpu, index: gpu.index + realGpus.length }))],
     price_per_gpu_hour_micros: config.prices.perGpuHourMicros.toString(),
     price_per_cpu_hour_micros: config.prices.perCpuHourMicros.toString(),
-    spot_percent: 100,
-    shares_gpus: false,
-    region: '',
-    cuda_version: null,
-    cached_images: [],
+    spot_percent: config.spotPercent,
+    shares_gpus: config.sharesGpus,
+    region: config.region,
+    cuda_version: cudaVersion,
+    cached_images: images.filter((name) => name.length <= limits.imageChars),
   };
 }
 

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findNvidiaGpus, parseNvidiaSmi } from './nvidia-smi.ts';
+import { findCudaVersion, findNvidiaGpus, parseCudaVersion, parseNvidiaSmi } from './nvidia-smi.ts';
 import { simulatedGpus } from './simulated-gpus.ts';
 
 let folder: string;
@@ -71,6 +71,24 @@ describe('NVIDIA cards', () => {
       'case "$1" in *compute_cap*) echo \'Field "compute_cap" is not a valid field to query.\'; exit 2;; esac; echo "0, GPU-gggg, Tesla K80, 11441, 470.82"',
     );
     expect(await findNvidiaGpus(old)).toMatchObject([{ uuid: 'GPU-gggg', compute_capability: null }]);
+  });
+});
+
+describe('the CUDA version of the driver', () => {
+  const report = (version: string) =>
+    `\n==============NVSMI LOG==============\n\nTimestamp                                 : Mon Mar  2 10:00:00 2026\nDriver Version                            : 535.104.05\nCUDA Version                              : ${version}\n\nAttached GPUs                             : 1\n`;
+
+  test('is read from the report, and not known where it is not told', () => {
+    expect(parseCudaVersion(report('12.2'))).toBe('12.2');
+    expect(parseCudaVersion(report('N/A'))).toBeNull();
+    expect(parseCudaVersion('Driver Version : 390.1')).toBeNull();
+  });
+
+  test('comes from the tool; no tool, or one that fails, knows none', async () => {
+    const works = await fakeTool('report', `[ "$1" = -q ] && cat <<'END'\n${report('12.8')}\nEND`);
+    expect(await findCudaVersion(works)).toBe('12.8');
+    expect(await findCudaVersion(join(folder, 'absent'))).toBeNull();
+    expect(await findCudaVersion(await fakeTool('fails', 'exit 9'))).toBeNull();
   });
 });
 

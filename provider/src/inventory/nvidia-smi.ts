@@ -37,9 +37,35 @@ export async function findNvidiaGpus(program = 'nvidia-smi'): Promise<GpuReport[
   }
 }
 
+/**
+ * The CUDA version that the driver supports, such as `12.2`; null where there is no driver or it does not tell.
+ * It can only be read from the report for people. What is wrong with the tool is told by `findNvidiaGpus`, which
+ * asks the same one, so here a failure is no more than "not known".
+ *
+ * @param program for tests
+ */
+export async function findCudaVersion(program = 'nvidia-smi'): Promise<string | null> {
+  try {
+    return parseCudaVersion(await run(program, ['-q', '-d', 'COMPUTE']));
+  } catch {
+    return null; // said above
+  }
+}
+
+/** Reads `CUDA Version : 12.2` from the report; `N/A` is not known. */
+export function parseCudaVersion(report: string): string | null {
+  return /^\s*CUDA Version\s*:\s*(\d{1,4}(?:\.\d{1,4}){0,2})\s*$/m.exec(report)?.[1] ?? null;
+}
+
 async function ask(program: string, asked: readonly string[]): Promise<string> {
-  const args = [`--query-gpu=${asked.join(',')}`, '--format=csv,noheader,nounits'];
-  const { stdout } = await promisify(execFile)(program, args, { timeout: timeoutMs, maxBuffer: 1_048_576 });
+  return await run(program, [`--query-gpu=${asked.join(',')}`, '--format=csv,noheader,nounits']);
+}
+
+async function run(program: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, [...args], {
+    timeout: timeoutMs,
+    maxBuffer: 1_048_576,
+  });
   return stdout;
 }
 

@@ -18,6 +18,7 @@ export function testSpec(change: Partial<TaskSpec> = {}): TaskSpec {
     gpu_uuids: [],
     variables: {},
     gpu_milli: 1_000,
+    class: 'on-demand',
     disk_mib: 0,
     resumed: false,
     checkpoint: null,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { displayName } from '../../common.ts';
 import { defineContract } from '../../contract.ts';
 import { jobId, leaseId, providerId } from '../../ids.ts';
+import { jobClass } from '../../job-class.ts';
 import { desiredState, taskState } from '../../lease-state.ts';
 import { microsString } from '../../money.ts';
 import { checkpoint } from '../../user-api/run-terms.ts';
@@ -95,6 +96,7 @@ export const taskSpec = z
       .describe('COMPUTEFABRIC_* variables of the try, such as its place in an array.'),
     gpu_milli: z.number().int().default(1_000).describe('Share of each of them, thousandths.'),
     disk_mib: z.number().int().default(0),
+    class: jobClass.default('on-demand').describe('A spot job pays less.'),
     resumed: z.boolean().default(false).describe('A checkpoint of an earlier try is to be put back.'),
     checkpoint: checkpoint.nullable().default(null),
     stop_after_silence_seconds: z
