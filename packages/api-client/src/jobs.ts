@@ -1,4 +1,5 @@
 import type { JobState } from '@computefabric/protocol/job-state';
+import { listCheckpoints } from '@computefabric/protocol/user-api/checkpoints';
 import type { JobSpecInput } from '@computefabric/protocol/user-api/job-spec';
 import * as contracts from '@computefabric/protocol/user-api/jobs';
 import { createQuote } from '@computefabric/protocol/user-api/quotes';
@@ -18,6 +19,10 @@ export interface JobListQuery extends PageQuery {
   q?: string | undefined;
   /** Submitted at or after this moment, RFC 3339 in UTC. */
   since?: string | undefined;
+  /** Only members of this group: its id or name. */
+  group?: string | undefined;
+  /** Only jobs that are in no group. */
+  ungrouped?: 'true' | undefined;
 }
 
 /** Jobs; `job` is an id or a name in your account. */
@@ -40,6 +45,9 @@ export function jobCalls(transport: Transport) {
     /** One page of what happened to a job, oldest first. */
     events: (job: string, query: PageQuery = {}, options: CallOptions = {}) =>
       transport.call(contracts.listJobEvents, { params: { job }, query, ...options }),
+    /** Saved state of a job, newest first. */
+    checkpoints: (job: string, options: CallOptions = {}) =>
+      transport.call(listCheckpoints, { params: { job }, ...options }),
     /** Output and events, live, until the job has ended. */
     follow: (job: string, options: FollowOptions = {}) => followJob(transport, job, options),
   };
