@@ -42,7 +42,7 @@ export const providers = pgTable(
     /** Newest CUDA version that the driver supports; null where it has none or does not tell. */
     cudaVersion: text(),
     tier: text({ enum: trustTiers }).notNull().default('community'),
-    /** Thousandths of its tries that it brought to their end; reputation.ts. */
+    /** Thousandths of its tries that it brought to their end; reputation.store.ts. */
     reliabilityMilli: integer().notNull().default(1_000),
     /** Images that it has already, as jobs name them. */
     cachedImages: text()

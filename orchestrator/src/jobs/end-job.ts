@@ -3,7 +3,7 @@ import { type EndReason, endReasonRow } from '@computefabric/protocol/end-reason
 import type { JobId, LeaseId } from '@computefabric/protocol/ids';
 import { notify } from '../background/signals.ts';
 import { loseSilentLeases } from '../leases/silent-lease.store.ts';
-import { recordEnd } from '../providers/reputation.ts';
+import { recordEnd } from '../providers/reputation.store.ts';
 import { finalizeJob } from './job.store.ts';
 import { appendJobEvent } from './job-events.store.ts';
 

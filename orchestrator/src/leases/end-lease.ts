@@ -8,7 +8,7 @@ import { endJob } from '../jobs/end-job.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, requeueJob } from '../jobs/job.store.ts';
 import { billedMs, leftSeconds } from '../metering/usage.ts';
-import { recordEnd } from '../providers/reputation.ts';
+import { recordEnd } from '../providers/reputation.store.ts';
 import { costMicros, splitCost } from '../pricing/price.ts';
 import { decideNext, pastTriesLooked } from './decide-next.ts';
 import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow, pastTries } from './lease.store.ts';

@@ -14,7 +14,7 @@ import { submitJob } from '../jobs/submit-job.ts';
 import { auditLedger } from '../ledger/audit.store.ts';
 import { balanceMicros } from '../ledger/chart.ts';
 import { grantPlayMoney } from '../ledger/grant-play-money.ts';
-import { newMachineReliabilityMilli } from '../providers/reputation.ts';
+import { newMachineReliabilityMilli } from '../providers/reputation.store.ts';
 import { recordHeartbeat } from '../sessions/record-heartbeat.ts';
 import { marketFixture, testCards } from '../testing/market-fixture.ts';
 import { endDisobedientTries, expireLease } from './expire-leases.worker.ts';

@@ -6,7 +6,7 @@ import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventor
 import { providerMachine } from '@computefabric/protocol/provider-state';
 import { and, eq, inArray, notInArray, sql } from 'drizzle-orm';
 import { notify } from '../background/signals.ts';
-import { newMachineReliabilityMilli } from './reputation.ts';
+import { newMachineReliabilityMilli } from './reputation.store.ts';
 
 export type ProviderRow = typeof providers.$inferSelect;
 
