@@ -6,15 +6,17 @@ import type { InitFlags } from './commands/init.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import type { OffersFlags } from './commands/offers.ts';
 import type { StatusFlags } from './commands/status.ts';
+import type { ScheduleFlags } from './commands/schedules.ts';
 import type { SubmitFlags } from './commands/submit.ts';
 import type { WaitFlags } from './commands/wait.ts';
 import { CfabCommand, formatHelp } from './help/cfab-command.ts';
-import { addSpecFlags } from './help/submit-flags.ts';
+import { addShapeFlags, addSpecFlags } from './help/submit-flags.ts';
 
 /** Runs what a command does, with everything that it works with; the number is the program's exit code. */
 export type RunCommand = (flags: GlobalFlags, work: (cli: Cli) => Promise<number>) => Promise<void>;
 
-const jobArgument = 'name or id of a job, or the beginning of one';
+const jobArgument = 'name or id of a job, or the beginning of one; sweep/3 is a member of a group';
+const targetArgument = `${jobArgument}, sweep all of it`;
 
 export interface ProgramOptions {
   run: RunCommand;
@@ -54,6 +56,7 @@ export function buildProgram({ run, writeOut, argv }: ProgramOptions): CfabComma
   addSubmit(program, run, argv);
   addInit(program, run);
   addJobCommands(program, run);
+  addScheduleCommands(program, run, argv);
   addMarketCommands(program, run);
   addAccountCommands(program, run);
   addHelp(program, run);
@@ -85,6 +88,7 @@ function addSubmit(program: CfabCommand, run: RunCommand, argv: readonly string[
     )
     .argument('[argv...]', 'after --: the exact command, given to the image');
   addSpecFlags(submit);
+  addShapeFlags(submit);
   submit
     .optionsGroup('How to submit')
     .option('-y, --yes', 'agree to the price without being asked')
@@ -136,7 +140,7 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
       ['cfab status --state failed --since 24h', 'what failed today'],
       ['cfab status --watch', 'keep looking'],
     )
-    .argument('[job]', jobArgument)
+    .argument('[job]', targetArgument)
     .option('-a, --all', 'all jobs, newest first (50 unless -n says more)')
     .option('-n, --number <count>', 'this many jobs, newest first')
     .option('--since <when>', 'submitted since: 24h, 30m, or 2026-03-01T12:00:00Z')
@@ -178,7 +182,7 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
       ['cfab wait --for running --timeout 30m mnist-7k2', 'exit code 124 when that takes longer'],
       ['cfab wait --json mnist-7k2', 'the whole job as JSON at the end'],
     )
-    .argument('<job>', jobArgument)
+    .argument('<job>', targetArgument)
     .option('--for <state>', 'running or done (default: done)', 'done')
     .option('--timeout <duration>', 'give up after this long, with exit code 124')
     .option('--exit-code-from-job', "end with the exit code of the job's program")
@@ -195,7 +199,7 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
       ['cfab cancel mnist-7k2', 'ask it to stop'],
       ['cfab cancel --wait mnist-7k2', 'and wait until it has'],
     )
-    .argument('<job>', jobArgument)
+    .argument('<job>', targetArgument)
     .option('--wait', 'return when the job has ended')
     .action((job: string, flags: { wait?: boolean }, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) =>
@@ -214,7 +218,7 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
       ['cfab artifacts mnist-7k2 --download results', 'into ./results/'],
       ['cfab artifacts mnist-7k2 --cat model.json', 'one file to stdout'],
     )
-    .argument('<job>', jobArgument)
+    .argument('<job>', targetArgument)
     .option(
       '--download [dir]',
       'download them into DIR, or into a folder named as the job; hashes are checked,\n' +
@@ -237,6 +241,91 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
     .action((job: string, _flags: object, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) =>
         (await import('./commands/explain.ts')).explainJob(cli, job),
+      ),
+    );
+}
+
+function addScheduleCommands(program: CfabCommand, run: RunCommand, argv: readonly string[]): void {
+  const schedule = program
+    .command('schedule')
+    .description('Jobs that are submitted again and again, by a cron line.')
+    .example(['cfab schedule list', 'what fires when']);
+  const create = schedule
+    .command('create')
+    .description('Submit a job at each time of a cron line, from now on.')
+    .example(
+      [
+        `cfab schedule create nightly --cron '30 3 * * *' --timezone Europe/Berlin --image busybox --command 'date'`,
+        'each night',
+      ],
+      [`cfab schedule create hourly --cron '0 * * * *' -f computefabric.yaml`, 'the job of a file'],
+    )
+    .argument('<name>', 'its name; those of its jobs begin with it')
+    .argument('[argv...]', 'after --: the exact command, given to the image')
+    .option('--cron <line>', 'five fields: minute, hour, day of month, month, day of week')
+    .option('--timezone <zone>', 'time zone of the fields, such as Europe/Berlin (default: UTC)')
+    .option(
+      '--overlap <rule>',
+      'skip a time while the job of the time before has not ended, or allow (default: skip)',
+    );
+  addSpecFlags(create);
+  create.action(async (name: string, operands: string[], flags: ScheduleFlags, command: CfabCommand) => {
+    if (operands.length > 0 && !argv.includes('--')) {
+      const { usageError } = await import('./errors/cli-error.ts');
+      throw usageError(`"${operands[0]}" is not a flag of schedule create`, 'put -- before the command');
+    }
+    await run(command.optsWithGlobals(), async (cli) =>
+      (await import('./commands/schedules.ts')).createSchedule(cli, name, operands, flags),
+    );
+  });
+  schedule
+    .command('list')
+    .description('Your schedules: when each fires next and what it did last.')
+    .example(['cfab schedule list', 'what fires when'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/schedules.ts')).listSchedules(cli),
+      ),
+    );
+  schedule
+    .command('runs')
+    .description('The times at which a schedule fired, newest first, and what became of each.')
+    .example(['cfab schedule runs nightly', 'the last 20'])
+    .argument('<name>', 'name or id of a schedule')
+    .option('-n, --number <count>', 'this many (default: 20)')
+    .action((name: string, flags: { number?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/schedules.ts')).listFirings(cli, name, flags),
+      ),
+    );
+  schedule
+    .command('pause')
+    .description('Stop a schedule from firing. Jobs that it submitted go on.')
+    .example(['cfab schedule pause nightly', 'until it is resumed'])
+    .argument('<name>', 'name or id of a schedule')
+    .action((name: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/schedules.ts')).changeSchedule(cli, name, 'paused'),
+      ),
+    );
+  schedule
+    .command('resume')
+    .description('Let a paused schedule fire again, from its next time on.')
+    .example(['cfab schedule resume nightly', 'times of the pause are not made up for'])
+    .argument('<name>', 'name or id of a schedule')
+    .action((name: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/schedules.ts')).changeSchedule(cli, name, 'active'),
+      ),
+    );
+  schedule
+    .command('delete')
+    .description('Remove a schedule. The jobs that it submitted stay.')
+    .example(['cfab schedule delete nightly', 'for good'])
+    .argument('<name>', 'name or id of a schedule')
+    .action((name: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/schedules.ts')).deleteSchedule(cli, name),
       ),
     );
 }
@@ -280,6 +369,73 @@ function addMarketCommands(program: CfabCommand, run: RunCommand): void {
       run(command.optsWithGlobals(), async (cli) =>
         (await import('./commands/machines.ts')).createJoinToken(cli, flags),
       ),
+    );
+  addAvailabilityCommands(machine, run);
+}
+
+/** What an owner wants of a machine. */
+function addAvailabilityCommands(machine: CfabCommand, run: RunCommand): void {
+  const load = () => import('./commands/machine-availability.ts');
+  machine
+    .command('show')
+    .description('One of your machines: what it does, whether it takes work, its record.')
+    .example(['cfab machine show cobalt-otter', 'by name or id'])
+    .argument('<machine>', 'name or id')
+    .action((name: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).showMachine(cli, name)),
+    );
+  machine
+    .command('pause')
+    .description('Give a machine no new work. What runs on it goes on.')
+    .example(
+      ['cfab machine pause cobalt-otter', 'until you resume it'],
+      ['cfab machine pause cobalt-otter --for 2h', 'and then it takes work again by itself'],
+    )
+    .argument('<machine>', 'name or id')
+    .option('--for <duration>', 'take work again by itself after this long')
+    .option('--reason <text>', 'shown beside its state')
+    .action((name: string, flags: { for?: string; reason?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).pauseMachine(cli, name, flags)),
+    );
+  machine
+    .command('drain')
+    .description('Give a machine no new work, and empty it: what still runs after a while moves, free.')
+    .example(
+      ['cfab machine drain cobalt-otter --within 30m', 'jobs may end by themselves for half an hour'],
+      ['cfab machine drain cobalt-otter --within 0s', 'move everything now'],
+    )
+    .argument('<machine>', 'name or id')
+    .option('--within <duration>', 'jobs may end by themselves for this long (default: 1h)')
+    .option('--reason <text>', 'shown beside its state')
+    .action((name: string, flags: { within?: string; reason?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).drainMachine(cli, name, flags)),
+    );
+  machine
+    .command('resume')
+    .description('Give a paused or drained machine work again.')
+    .example(['cfab machine resume cobalt-otter', 'by name or id'])
+    .argument('<machine>', 'name or id')
+    .action((name: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).resumeMachine(cli, name)),
+    );
+  machine
+    .command('maintenance')
+    .description('Plan an absence: only jobs that must end before it are placed; what still runs then moves.')
+    .example(
+      ['cfab machine maintenance cobalt-otter --from 2h --until 5h', 'counted from now'],
+      ['cfab machine maintenance cobalt-otter --cancel', 'take it back'],
+    )
+    .argument('<machine>', 'name or id')
+    .option('--from <when>', 'when it begins: a duration from now, or a timestamp')
+    .option('--until <when>', 'when the machine is back')
+    .option('--cancel', 'take the planned absence back')
+    .option('--reason <text>', 'shown beside its state')
+    .action(
+      (
+        name: string,
+        flags: { from?: string; until?: string; cancel?: boolean; reason?: string },
+        command: CfabCommand,
+      ) => run(command.optsWithGlobals(), async (cli) => (await load()).planMaintenance(cli, name, flags)),
     );
 }
 

@@ -1,9 +1,11 @@
 import { accountCalls } from './account.ts';
 import { artifactCalls } from './artifacts.ts';
+import { groupCalls } from './groups.ts';
 import { jobCalls } from './jobs.ts';
 import { logCalls } from './logs.ts';
 import { machineCalls } from './machines.ts';
 import { offerCalls } from './offers.ts';
+import { scheduleCalls } from './schedules.ts';
 import { Transport, type TransportOptions } from './transport.ts';
 
 export type ClientOptions = TransportOptions;
@@ -22,6 +24,8 @@ export function createClient(options: ClientOptions) {
     call: transport.call.bind(transport),
     jobs: jobCalls(transport),
     logs: logCalls(transport),
+    groups: groupCalls(transport),
+    schedules: scheduleCalls(transport),
     artifacts: artifactCalls(transport),
     offers: offerCalls(transport),
     machines: machineCalls(transport),

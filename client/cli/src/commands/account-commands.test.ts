@@ -12,6 +12,7 @@ import {
 import { newBearer } from '@computefabric/protocol/api-key';
 import { newId } from '@computefabric/protocol/ids';
 import { getBalance, whoAmI } from '@computefabric/protocol/user-api/account';
+import { listGroups } from '@computefabric/protocol/user-api/groups';
 import { getJob, listJobs } from '@computefabric/protocol/user-api/jobs';
 import {
   createJoinToken,
@@ -48,6 +49,7 @@ function wholeMarket(): void {
     .on(listMachines, () => ({ items: [sampleMachine()] }))
     .on(createJoinToken, () => ({ token: newBearer('join').token, expires_at: sampleTime }))
     .on(getJob, () => sampleJob())
+    .on(listGroups, () => ({ items: [], next_cursor: null }))
     .on(listJobs, () => ({ items: [summaryOf(sampleJob())], next_cursor: null }));
 }
 

@@ -6,11 +6,12 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Client } from '@computefabric/api-client/client';
 import type { Artifact } from '@computefabric/protocol/user-api/artifacts';
-import type { JobView } from '@computefabric/protocol/user-api/jobs';
+import type { GroupView } from '@computefabric/protocol/user-api/groups';
+import type { JobSummary, JobView } from '@computefabric/protocol/user-api/jobs';
 import type { Cli } from '../cli.ts';
 import { CliError, usageError } from '../errors/cli-error.ts';
 import { exitCode } from '../exit-codes.ts';
-import { findJob } from '../jobs/find-job.ts';
+import { findTarget } from '../groups/find-target.ts';
 import { JobOutput } from '../jobs/job-output.ts';
 import { isFinal } from '../jobs/outcome.ts';
 import { whole } from '../jobs/flag-values.ts';
@@ -34,7 +35,9 @@ export async function showArtifacts(cli: Cli, reference: string, flags: Artifact
   }
   if (flags.cat !== undefined && cli.json) throw usageError('--cat gives the bytes of a file, not JSON');
   const client = await cli.client();
-  const job = await findJob(cli, client, reference);
+  const target = await findTarget(cli, client, reference);
+  if (target.kind === 'group') return await groupArtifacts(cli, client, target.group, flags);
+  const { job } = target;
   const all = (await client.artifacts.list(job.id)).items;
   const attempt =
     flags.attempt === undefined
@@ -61,6 +64,50 @@ export async function showArtifacts(cli: Cli, reference: string, flags: Artifact
   return exitCode('ok');
 }
 
+/** Files of all members: each member's last try that has some goes into a folder named by its index. */
+async function groupArtifacts(
+  cli: Cli,
+  client: Client,
+  group: GroupView,
+  flags: ArtifactsFlags,
+): Promise<number> {
+  if (flags.cat !== undefined || flags.attempt !== undefined)
+    throw usageError('--cat and --attempt are about one job', `such as ${group.name}/0`);
+  const members = await listMembers(client, group.id);
+  const folder = resolve(typeof flags.download === 'string' ? flags.download : group.name);
+  const listed: { index: number; job_id: string; items: Artifact[] }[] = [];
+  for (const job of members) {
+    const all = (await client.artifacts.list(job.id)).items;
+    const attempt = Math.max(0, ...all.map((item) => item.attempt));
+    const items = all.filter((item) => item.attempt === attempt);
+    if (items.length === 0) continue;
+    const index = job.group?.index ?? 0;
+    listed.push({ index, job_id: job.id, items });
+    if (flags.download === undefined) {
+      if (!cli.json)
+        for (const item of items)
+          cli.print(`${index}/${plainText(item.path)}  ${formatBytes(item.size_bytes)}`);
+    } else await fetchAll(cli, client, job.id, items, join(folder, String(index)), flags.force ?? false);
+  }
+  if (cli.json) cli.printJson({ ...(flags.download === undefined ? {} : { folder }), members: listed });
+  else if (listed.length === 0) cli.say(`${group.name} has no result files.`);
+  else if (flags.download === undefined)
+    cli.say(`  fetch them   ${cli.program} artifacts ${group.name} --download`);
+  return exitCode('ok');
+}
+
+/** All members by index. */
+async function listMembers(client: Client, group: string): Promise<JobSummary[]> {
+  const members: JobSummary[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await client.jobs.list({ group, limit: 200, cursor });
+    members.push(...page.items);
+    cursor = page.next_cursor ?? undefined;
+  } while (cursor !== undefined);
+  return members.toReversed();
+}
+
 async function downloadAll(
   cli: Cli,
   client: Client,
@@ -70,14 +117,36 @@ async function downloadAll(
   force: boolean,
 ): Promise<number> {
   if (items.length === 0) cli.say(noneText(job));
-  const done: { path: string; file: string; size_bytes: number; sha256: string; downloaded: boolean }[] = [];
+  const done = await fetchAll(cli, client, job.id, items, folder, force);
+  if (cli.json) cli.printJson({ folder, items: done });
+  return exitCode('ok');
+}
+
+interface FetchedFile {
+  path: string;
+  file: string;
+  size_bytes: number;
+  sha256: string;
+  downloaded: boolean;
+}
+
+/** Brings files of a job into a folder, telling of each. */
+async function fetchAll(
+  cli: Cli,
+  client: Client,
+  jobId: string,
+  items: readonly Artifact[],
+  folder: string,
+  force: boolean,
+): Promise<FetchedFile[]> {
+  const done: FetchedFile[] = [];
   for (const item of items) {
     const file = targetOf(item, folder);
     const { path, size_bytes, sha256 } = item;
     await makeFolderInside(dirname(file), folder);
     const downloaded = !(await isThere(file, item, force));
     if (downloaded) {
-      await client.artifacts.download(job.id, item, file, {
+      await client.artifacts.download(jobId, item, file, {
         onProgress: (bytes) =>
           cli.terminal.live(`${plainText(path)}  ${formatBytes(bytes)} of ${formatBytes(size_bytes)}`),
       });
@@ -88,8 +157,7 @@ async function downloadAll(
       cli.say(`  ${formatBytes(size_bytes)}${downloaded ? '' : ', was here already'}`);
     }
   }
-  if (cli.json) cli.printJson({ folder, items: done });
-  return exitCode('ok');
+  return done;
 }
 
 async function printFile(

@@ -10,7 +10,18 @@ import { facts, table } from '../terminal/table.ts';
 export async function explainJob(cli: Cli, reference: string): Promise<number> {
   const job = await findJob(cli, await cli.client(), reference);
   if (cli.json) {
-    cli.printJson({ id: job.id, name: job.name, state: job.state, waiting: job.waiting });
+    cli.printJson({
+      id: job.id,
+      name: job.name,
+      state: job.state,
+      waiting: job.waiting,
+      waits_for: job.waits_for,
+    });
+    return exitCode('ok');
+  }
+  if (job.state === 'blocked') {
+    cli.print(`${job.name} is blocked: it does not ask for a machine yet.`);
+    for (const sentence of job.waits_for) cli.print(`  ${plainText(sentence)}`);
     return exitCode('ok');
   }
   if (!job.waiting) {

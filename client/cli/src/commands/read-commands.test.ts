@@ -16,6 +16,7 @@ import {
 import { newId } from '@computefabric/protocol/ids';
 import { type Artifact, downloadArtifact, listArtifacts } from '@computefabric/protocol/user-api/artifacts';
 import { cancelJob, getJob, type JobView, listJobs } from '@computefabric/protocol/user-api/jobs';
+import { listGroups } from '@computefabric/protocol/user-api/groups';
 import { getJobLogs, type LogEntry, streamJob } from '@computefabric/protocol/user-api/logs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { jsonLines, onlyJson, Workbench } from '../testing/run-cfab.ts';
@@ -36,6 +37,7 @@ function account(...jobs: JobView[]): void {
       const job = jobs.find(({ id, name }) => id === params.job || name === params.job);
       return job ?? { refuse: 'job/not-found' };
     })
+    .on(listGroups, () => ({ items: [], next_cursor: null }))
     .on(listJobs, ({ query }) => ({
       items: jobs
         .filter(({ state }) => query.state?.includes(state) ?? true)

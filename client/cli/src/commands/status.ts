@@ -1,16 +1,21 @@
 import { pause } from '@computefabric/runtime/wait';
 import type { Client } from '@computefabric/api-client/client';
+import type { JobListQuery } from '@computefabric/api-client/jobs';
 import { activeJobStates, type JobState, jobMachine, jobStates } from '@computefabric/protocol/job-state';
-import type { JobSummary } from '@computefabric/protocol/user-api/jobs';
+import type { GroupSummary, GroupView } from '@computefabric/protocol/user-api/groups';
+import type { JobSummary, JobView } from '@computefabric/protocol/user-api/jobs';
 import type { Cli } from '../cli.ts';
 import { usageError } from '../errors/cli-error.ts';
 import { exitCode } from '../exit-codes.ts';
+import { findTarget } from '../groups/find-target.ts';
+import { exitCodeForGroup } from '../groups/follow-group.ts';
+import { groupLines, groupsTable, progressText } from '../groups/group-text.ts';
 import { Interrupted } from '../interrupts.ts';
-import { findJob } from '../jobs/find-job.ts';
 import { jobLines, jobsTable } from '../jobs/job-text.ts';
 import { exitCodeForJob, isFinal } from '../jobs/outcome.ts';
 import { whole } from '../jobs/flag-values.ts';
 import { ReaderGone } from '../terminal/terminal.ts';
+import { type Watched, WatchScreen } from '../terminal/watch-screen.ts';
 import { nearest } from '@computefabric/protocol/grammar/similar';
 import { sinceMoment } from './logs.ts';
 
@@ -37,28 +42,57 @@ export async function showStatus(
   flags: StatusFlags,
 ): Promise<number> {
   const client = await cli.client();
-  if (reference !== undefined) return await oneJob(cli, client, reference, flags);
+  if (reference !== undefined) {
+    const target = await findTarget(cli, client, reference);
+    return target.kind === 'job'
+      ? await oneJob(cli, client, target.job, flags)
+      : await oneGroup(cli, client, target.group, flags);
+  }
   if (flags.exitStatus) throw usageError('--exit-status is about one job: name it');
   const load = await listLoader(client, flags);
   if (flags.watch) {
     const screen = new WatchScreen(cli);
     return await watch(cli, async () => {
-      const items = await load();
-      screen.show(items, jobsTable(cli.terminal.out, items));
+      const list = await load();
+      screen.show([...list.groups.map(watchedGroup), ...list.items.map(watchedJob)], listLines(cli, list));
       return false;
     });
   }
-  const items = await load();
-  if (cli.json) cli.printJson({ items });
-  else if (items.length === 0) {
+  const list = await load();
+  if (cli.json) cli.printJson(list);
+  else if (list.items.length + list.groups.length === 0) {
     cli.say('No jobs like that.');
     cli.say(`  submit one   ${cli.program} submit --help`);
-  } else for (const line of jobsTable(cli.terminal.out, items)) cli.print(line);
+  } else for (const line of listLines(cli, list)) cli.print(line);
   return exitCode('ok');
 }
 
-async function oneJob(cli: Cli, client: Client, reference: string, flags: StatusFlags): Promise<number> {
-  let job = await findJob(cli, client, reference);
+/** What a list shows; groups stand for their members where no filter asks for jobs. */
+interface JobList {
+  items: JobSummary[];
+  groups: GroupSummary[];
+}
+
+function listLines(cli: Cli, { items, groups }: JobList): string[] {
+  const { out } = cli.terminal;
+  const groupLines = groups.length === 0 ? [] : groupsTable(out.style, groups);
+  const jobLines = items.length === 0 ? [] : jobsTable(out, items);
+  return [...groupLines, ...(groupLines.length > 0 && jobLines.length > 0 ? [''] : []), ...jobLines];
+}
+
+function watchedJob(job: JobSummary): Watched {
+  const steady = { as_of: '', accrued_micros: '', billed_ms: 0 };
+  const shape = { ...job, cost: { ...job.cost, ...steady }, cost_micros: '' };
+  return { id: job.id, shape, text: `${job.name}  ${job.state}`, json: job };
+}
+
+function watchedGroup(group: GroupSummary): Watched {
+  const text = `${group.name}  ${group.state}  ${progressText(group)}`;
+  return { id: group.id, shape: [group.state, group.counts], text, json: group };
+}
+
+async function oneJob(cli: Cli, client: Client, found: JobView, flags: StatusFlags): Promise<number> {
+  let job = found;
   const result = () => (flags.exitStatus ? exitCodeForJob(job) : exitCode('ok'));
   if (!flags.watch) {
     if (cli.json) cli.printJson({ ...job, cli_exit_code: result() });
@@ -68,33 +102,57 @@ async function oneJob(cli: Cli, client: Client, reference: string, flags: Status
   const screen = new WatchScreen(cli);
   const code = await watch(cli, async () => {
     job = await client.jobs.get(job.id);
-    screen.show([job], jobLines(cli, job));
+    screen.show([watchedJob(job)], jobLines(cli, job));
     return isFinal(job.state);
   });
   return code === exitCode('ok') ? result() : code;
 }
 
+async function oneGroup(cli: Cli, client: Client, found: GroupView, flags: StatusFlags): Promise<number> {
+  let group = found;
+  const result = () => (flags.exitStatus ? exitCodeForGroup(group) : exitCode('ok'));
+  if (!flags.watch) {
+    if (cli.json) cli.printJson({ ...group, cli_exit_code: result() });
+    else for (const line of groupLines(cli, group)) cli.print(line);
+    return result();
+  }
+  const screen = new WatchScreen(cli);
+  const code = await watch(cli, async () => {
+    group = await client.groups.get(group.id);
+    screen.show([watchedGroup(group)], groupLines(cli, group));
+    return group.state !== 'active';
+  });
+  return code === exitCode('ok') ? result() : code;
+}
+
 /** How to get the list that the flags ask for; checks them at once. */
-async function listLoader(client: Client, flags: StatusFlags): Promise<() => Promise<JobSummary[]>> {
+async function listLoader(client: Client, flags: StatusFlags): Promise<() => Promise<JobList>> {
   const states = flags.state === undefined ? undefined : parseStates(flags.state);
   const since = flags.since === undefined ? undefined : sinceMoment(flags.since);
   const count = flags.number === undefined ? undefined : whole(flags.number, '--number', 1);
   if (flags.all || states || since || count) {
-    return () => loadJobs(client, { state: states, since }, count ?? defaultCount);
+    return async () => ({
+      items: await loadJobs(client, { state: states, since }, count ?? defaultCount),
+      groups: [],
+    });
   }
   const ended = jobStates.filter((state) => jobMachine.isTerminal(state));
   return async () => {
-    const [unfinished, last] = await Promise.all([
-      loadJobs(client, { state: [...activeJobStates] }, pageItems),
-      loadJobs(client, { state: ended }, 1),
+    const [unfinished, last, groups] = await Promise.all([
+      loadJobs(client, { state: [...activeJobStates], ungrouped: 'true' }, pageItems),
+      loadJobs(client, { state: ended, ungrouped: 'true' }, 1),
+      client.groups.list({ limit: pageItems }),
     ]);
-    return [...unfinished, ...last];
+    return {
+      items: [...unfinished, ...last],
+      groups: groups.items.filter(({ state }) => state === 'active'),
+    };
   };
 }
 
 async function loadJobs(
   client: Client,
-  query: { state?: JobState[] | undefined; since?: string | undefined },
+  query: Pick<JobListQuery, 'state' | 'since' | 'ungrouped'>,
   count: number,
 ): Promise<JobSummary[]> {
   const items: JobSummary[] = [];
@@ -134,35 +192,5 @@ async function watch(cli: Cli, look: () => Promise<boolean>): Promise<number> {
     if (thrown instanceof ReaderGone) return exitCode('ok');
     if (thrown instanceof Interrupted) return exitCode('detached');
     throw thrown;
-  }
-}
-
-/** Draws over itself on a terminal; elsewhere, and as JSON, appends what has changed. */
-class WatchScreen {
-  readonly #cli: Cli;
-  #drawn = 0;
-  readonly #shown = new Map<string, string>();
-
-  constructor(cli: Cli) {
-    this.#cli = cli;
-  }
-
-  show(jobs: readonly JobSummary[], lines: readonly string[]): void {
-    const { out } = this.#cli.terminal;
-    if (!this.#cli.json && out.canRedraw) {
-      out.raw(this.#drawn > 0 ? `\u001b[${this.#drawn}A\u001b[0J` : '');
-      for (const line of lines) out.line(line);
-      this.#drawn = lines.length;
-      return;
-    }
-    for (const job of jobs) {
-      // What only grows with time is no change.
-      const steady = { as_of: '', accrued_micros: '', billed_ms: 0 };
-      const key = JSON.stringify({ ...job, cost: { ...job.cost, ...steady }, cost_micros: '' });
-      if (this.#shown.get(job.id) === key) continue;
-      this.#shown.set(job.id, key);
-      if (this.#cli.json) this.#cli.printJson(job);
-      else this.#cli.print(`${new Date().toISOString()}  ${job.name}  ${job.state}`);
-    }
   }
 }

@@ -4,7 +4,7 @@ import type { JobSpec } from '@computefabric/protocol/user-api/job-spec';
 import type { JobView } from '@computefabric/protocol/user-api/jobs';
 import type { Quote } from '@computefabric/protocol/user-api/quotes';
 import type { Cli } from '../cli.ts';
-import { CliError, usageError } from '../errors/cli-error.ts';
+import { CliError } from '../errors/cli-error.ts';
 import { exitCode } from '../exit-codes.ts';
 import { Interrupted } from '../interrupts.ts';
 import { attach } from '../jobs/attach.ts';
@@ -16,6 +16,7 @@ import { jobFromFlags, type SpecFlags } from '../jobs/spec-from-flags.ts';
 import { printSummary } from '../jobs/summary.ts';
 import { confirm } from '../terminal/confirm.ts';
 import { facts } from '../terminal/table.ts';
+import { submitGroup } from './submit-group.ts';
 
 export interface SubmitFlags extends SpecFlags {
   yes?: boolean;
@@ -31,15 +32,26 @@ export interface SubmitFlags extends SpecFlags {
  * job ended.
  */
 export async function submitJob(cli: Cli, argv: readonly string[], flags: SubmitFlags): Promise<number> {
-  const { spec, file, array, machines } = await jobFromFlags(flags, argv);
-  if (array !== undefined || machines !== undefined) {
-    // A group has its own plan and its own view; a single job in its place would be something else.
-    throw usageError(`${file} describes more than one job, which "submit" does not take`);
-  }
+  const job = await jobFromFlags(flags, argv);
+  const { spec, file } = job;
   if (file !== null && flags.file === undefined) cli.say(`Reading ${file}`);
   const interrupt = cli.interrupts.catch();
   // Before anything is asked of the server: a script that forgot --yes should learn of it at once.
   if (!flags.plan && !flags.yes && !cli.mayAsk) throw confirmationNeeded(cli);
+  if (job.array !== undefined || job.machines !== undefined) {
+    return await submitGroup(cli, job, flags, (question, fallback, signal) =>
+      agree(cli, question, fallback, signal),
+    );
+  }
+  return await submitSingle(cli, spec, flags, interrupt);
+}
+
+async function submitSingle(
+  cli: Cli,
+  spec: JobSpec,
+  flags: SubmitFlags,
+  interrupt: AbortSignal,
+): Promise<number> {
   const client = await cli.client();
   let job: JobView;
   try {
@@ -91,8 +103,11 @@ async function showPlan(cli: Cli, client: Client, spec: JobSpec, quote: Quote): 
 
 async function askToSubmit(cli: Cli, quote: Quote, interrupt: AbortSignal): Promise<void> {
   const matches = quote.waiting === null;
-  const question = matches ? 'Submit?' : 'Submit it and let it wait?';
-  if (await confirm(cli.terminal, question, matches, interrupt)) return;
+  await agree(cli, matches ? 'Submit?' : 'Submit it and let it wait?', matches, interrupt);
+}
+
+async function agree(cli: Cli, question: string, fallback: boolean, interrupt: AbortSignal): Promise<void> {
+  if (await confirm(cli.terminal, question, fallback, interrupt)) return;
   throw new CliError({
     code: 'cli/declined',
     message: 'nothing was submitted: you answered no',

@@ -1,5 +1,22 @@
 import type { CfabCommand } from './cfab-command.ts';
 
+/** The flags that make many jobs of one, or one job on many machines. */
+export function addShapeFlags(command: CfabCommand): void {
+  command
+    .optionsGroup('Many at once')
+    .option('--array <count>', 'the same job so many times, each with its own COMPUTEFABRIC_ARRAY_INDEX')
+    .option(
+      '--matrix <NAME=A,B>',
+      'one job for each value of this variable; repeated: for each combination',
+      collect,
+    )
+    .option('--max-parallel <count>', 'with --array or --matrix: so many at a time (default: all)')
+    .option(
+      '--machines <count>',
+      'one job on so many machines at the same time, all or none, each with its own\n' + 'COMPUTEFABRIC_RANK',
+    );
+}
+
 /** The flags that say what a job is, in groups as help shows them. */
 export function addSpecFlags(command: CfabCommand): void {
   command

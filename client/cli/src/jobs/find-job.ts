@@ -11,12 +11,14 @@ import { nearest } from '@computefabric/protocol/grammar/similar';
  * @throws CliError job/not-found with the nearest name, or cli/ambiguous-job with the choices.
  */
 export async function findJob(cli: Cli, client: Client, reference: string): Promise<JobView> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/.test(reference)) throw await notFound(cli, client, reference);
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,120}(?:\/\d{1,5})?$/.test(reference))
+    throw await notFound(cli, client, reference);
   try {
     return await client.jobs.get(reference);
   } catch (thrown) {
     if (!(thrown instanceof ApiError) || thrown.code !== 'job/not-found') throw thrown;
   }
+  if (reference.includes('/')) throw await notFound(cli, client, reference);
   const { items } = await client.jobs.list({ q: reference, limit: 50 });
   const matches = items.filter(({ id, name }) => id.startsWith(reference) || name.startsWith(reference));
   const [only] = matches;

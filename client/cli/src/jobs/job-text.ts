@@ -53,6 +53,10 @@ export function jobLines(cli: Cli, job: JobView): string[] {
     ['limits', `runs ${formatSeconds(job.time_limit_seconds)} at most, ${queueText(job)}`],
     ['submitted', job.created_at],
   ];
+  if (job.group) pairs.push(['member of', memberText(job.group)]);
+  for (const { name, when, state } of job.after)
+    pairs.push(['after', `${plainText(name)}, ${when}: ${state}`]);
+  for (const sentence of job.waits_for) pairs.push(['waits for', plainText(sentence)]);
   if (job.started_at) pairs.push(['started', `${job.started_at}, ran ${ranText(job)}`]);
   if (job.finished_at) pairs.push(['finished', job.finished_at]);
   if (job.state === 'preparing') pairs.push(['now', waitReason(job)]);
@@ -65,6 +69,12 @@ export function jobLines(cli: Cli, job: JobView): string[] {
     ...(job.waiting ? ['', 'Waiting for a machine', ...waitingLines(job.waiting)] : []),
     ...(job.leases.length > 0 ? ['', ...leasesTable(job.leases).map((line) => `  ${line}`)] : []),
   ];
+}
+
+function memberText({ name, kind, index, size, variables }: NonNullable<JobView['group']>): string {
+  const place = kind === 'gang' ? `rank ${index} of ${size}` : `${index} of 0 to ${size - 1}`;
+  const values = Object.entries(variables).map(([variable, value]) => `${variable}=${value}`);
+  return plainText([`${name}, ${place}`, ...values].join('  '));
 }
 
 function leasesTable(leases: readonly LeaseView[]): string[] {

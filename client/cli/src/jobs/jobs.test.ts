@@ -28,6 +28,8 @@ describe('exit codes', () => {
       'provider-left': 104,
       'offer-rejected': 104,
       'offer-expired': 104,
+      'peer-lost': 104,
+      'peer-ended': 103,
       'platform-error': 104,
       preempted: 104,
       superseded: 104,

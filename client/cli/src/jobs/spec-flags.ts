@@ -38,6 +38,11 @@ const flags: Record<string, string> = {
   'checkpoint.every': '--checkpoint-every',
   'checkpoint.command': '--checkpoint-command',
   stop_grace: '--stop-grace',
+  'array.count': '--array',
+  'array.matrix': '--matrix',
+  'array.max_parallel': '--max-parallel',
+  array: '--array',
+  machines: '--machines',
 };
 
 /** The flag behind a field of the API such as `requirements.gpus` or `env.PATH`; null when no flag gives it. */

@@ -46,6 +46,10 @@ export interface SpecFlags {
   checkpointEvery?: string;
   checkpointCommand?: string;
   stopGrace?: string;
+  array?: string;
+  matrix?: string[];
+  maxParallel?: string;
+  machines?: string;
 }
 
 /** The file that is read when no flag says what to run. */
@@ -221,8 +225,26 @@ async function wordsOf(flags: SpecFlags, argv: readonly string[]): Promise<Parti
       command: flags.checkpointCommand,
     }),
     stop_grace: flags.stopGrace,
+    array: some({
+      count: flags.array,
+      matrix: flags.matrix === undefined ? undefined : matrixOf(flags.matrix),
+      max_parallel: flags.maxParallel,
+    }),
+    machines: flags.machines,
   } satisfies { [key in keyof JobWords]?: unknown };
   return some(text) ?? {};
+}
+
+/** `lr=0.1,0.01` as the values of a variable. */
+function matrixOf(pairs: readonly string[]): Record<string, string[]> {
+  const matrix: Record<string, string[]> = {};
+  for (const pair of pairs) {
+    const [name, values] = splitPair(pair, '--matrix', 'NAME=VALUE,VALUE');
+    if (Object.hasOwn(matrix, name))
+      throw usageError(`--matrix ${name} is there twice`, 'put all values in one');
+    matrix[name] = values.split(',');
+  }
+  return matrix;
 }
 
 /** Without what is not there; undefined when nothing is left. */
@@ -251,9 +273,9 @@ async function readEnv(flags: SpecFlags): Promise<Record<string, string>> {
 }
 
 /** At the first `=`: values may hold more of them. The value is not repeated in the error, it may be a secret. */
-function splitPair(pair: string, source: string): [name: string, value: string] {
+function splitPair(pair: string, source: string, form = 'NAME=VALUE'): [name: string, value: string] {
   const sign = pair.indexOf('=');
-  if (sign < 1) throw usageError(`${source} must be NAME=VALUE`);
+  if (sign < 1) throw usageError(`${source} must be ${form}`);
   return [pair.slice(0, sign), pair.slice(sign + 1)];
 }
 

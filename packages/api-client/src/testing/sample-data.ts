@@ -9,9 +9,11 @@ import {
   jobSummary,
   type LeaseView,
 } from '@computefabric/protocol/user-api/jobs';
+import type { GroupView } from '@computefabric/protocol/user-api/groups';
 import type { LogEntry } from '@computefabric/protocol/user-api/logs';
 import type { Machine } from '@computefabric/protocol/user-api/machines';
 import type { Offer, Quote, Waiting } from '@computefabric/protocol/user-api/quotes';
+import type { ScheduleView } from '@computefabric/protocol/user-api/schedules';
 
 /** Replies of the market with believable values; a test overrides what it is about. */
 export const sampleTime = '2026-03-01T12:00:00.000Z';
@@ -138,6 +140,8 @@ export function sampleOffer(overrides: Partial<Offer> = {}): Offer {
     provider_id: newId('provider'),
     provider_name: 'cobalt-otter',
     state: 'online',
+    availability: 'open',
+    reliability: 0.95,
     gpu: 'NVIDIA GeForce RTX 4090',
     vram_mib: 24_564,
     gpus_total: 2,
@@ -222,6 +226,64 @@ export function sampleMachine(overrides: Partial<Machine> = {}): Machine {
     price_per_cpu_hour_micros: '20000',
     running: [],
     earned_micros: '1200',
+    created_at: sampleTime,
+    ...overrides,
+  };
+}
+
+/** An array of four, of which one runs and one has failed. */
+export function sampleGroup(overrides: Partial<GroupView> = {}): GroupView {
+  const counts = { blocked: 1, queued: 0, preparing: 0, running: 1, finishing: 0 };
+  return {
+    id: newId('group'),
+    name: 'sweep',
+    kind: 'array',
+    state: 'active',
+    size: 4,
+    max_parallel: 2,
+    counts: { ...counts, succeeded: 1, failed: 1, cancelled: 0, expired: 0 },
+    created_at: sampleTime,
+    cancel_requested_at: null,
+    image: 'busybox',
+    finished_at: null,
+    cost: {
+      currency: 'USD',
+      play_money: true,
+      hold_micros: '1360000',
+      accrued_micros: '1888',
+      billed_ms: 20_000,
+      unsettled: 3,
+      as_of: sampleTime,
+    },
+    waits_for: [],
+    failures: [
+      {
+        index: 1,
+        job_id: newId('job'),
+        name: 'sweep-1',
+        state: 'failed',
+        end_reason: 'exited-nonzero',
+        exit_code: 3,
+      },
+    ],
+    dashboard_url: null,
+    ...overrides,
+  };
+}
+
+export function sampleSchedule(overrides: Partial<ScheduleView> = {}): ScheduleView {
+  return {
+    id: newId('schedule'),
+    name: 'nightly',
+    state: 'active',
+    paused_because: null,
+    cron: '30 3 * * *',
+    timezone: 'Europe/Berlin',
+    overlap: 'skip',
+    image: 'busybox',
+    next_at: '2026-03-02T02:30:00.000Z',
+    failures: 0,
+    last: null,
     created_at: sampleTime,
     ...overrides,
   };

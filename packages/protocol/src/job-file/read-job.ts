@@ -59,6 +59,9 @@ export function overlay(under: Partial<JobWords>, over: Partial<JobWords>): Part
     ...(under.disconnect && over.disconnect
       ? { disconnect: { ...under.disconnect, ...over.disconnect } }
       : {}),
+    ...(under.array === undefined || over.array === undefined
+      ? {}
+      : { array: { ...arrayMap(under.array), ...arrayMap(over.array) } }),
     ...(under.checkpoint === undefined || over.checkpoint === undefined
       ? {}
       : { checkpoint: { ...checkpointMap(under.checkpoint), ...checkpointMap(over.checkpoint) } }),
@@ -67,6 +70,10 @@ export function overlay(under: Partial<JobWords>, over: Partial<JobWords>): Part
 
 function retriesMap(retries: NonNullable<JobWords['retries']>) {
   return typeof retries === 'object' ? retries : { max: retries };
+}
+
+function arrayMap(array: NonNullable<JobWords['array']>) {
+  return typeof array === 'object' ? array : { count: array };
 }
 
 function checkpointMap(
