@@ -6,7 +6,7 @@ import type { GroupSpec } from '@computefabric/protocol/user-api/groups';
 import { memberVariables } from '@computefabric/protocol/user-api/shapes';
 import { AppError } from '@computefabric/runtime/errors';
 import { notify, notifyAll } from '../background/signals.ts';
-import { type GroupRow } from '../jobs/group-reads.store.ts';
+import type { GroupRow } from '../jobs/group-reads.store.ts';
 import { insertDependencies } from '../jobs/job-dependencies.store.ts';
 import { findJobOf } from '../jobs/job-reads.store.ts';
 import { nameFromImage } from '../jobs/job-name.ts';
