@@ -16,9 +16,7 @@ test('a machine falls silent, is replaced and returns: the original goes on, the
   market = await startMarket({ leaseTtlSeconds: 4 });
   const home = await market.startProvider('home');
   const submit = ['submit', '--yes', '--detach', '--name', 'kept', '--image', market.image, '--gpus', '1'];
-  const submitted = await market
-    .cfab([...submit, '--keep', 'original', '--command', program])
-    .finished(60);
+  const submitted = await market.cfab([...submit, '--keep', 'original', '--command', program]).finished(60);
   expect(submitted.code, submitted.stderr).toBe(0);
   const job = () => market.client.jobs.get('kept');
   const stateOf = async (attempt: number) => (await job()).leases[attempt - 1]?.state;
