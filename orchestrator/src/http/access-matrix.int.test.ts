@@ -53,6 +53,7 @@ let other: TestUser;
 let operator: TestUser;
 let machine: TestAgent;
 let otherMachine: TestAgent;
+let idleMachine: TestAgent;
 
 beforeAll(async () => {
   market = await startTestMarket();
@@ -62,7 +63,8 @@ beforeAll(async () => {
     await market.addUser({ role: 'operator' }),
   ];
   machine = await TestAgent.join(market, owner, { gpus: testCards(8), cpus: 64, memory_mib: 65_536 });
-  // Offers nothing that these jobs would fit on.
+  // They offer nothing that these jobs would fit on.
+  idleMachine = await TestAgent.join(market, owner, { cpus: 0.1, memory_mib: 16 });
   otherMachine = await TestAgent.join(market, other, { cpus: 0.1, memory_mib: 16 });
 });
 afterAll(() => market.close());
@@ -131,8 +133,21 @@ const offerCall = (path: string, json: object) => async () => {
 
 const get = (path: string) => async () => ({ path });
 const post = (path: string, json: object) => async () => ({ path, method: 'POST' as const, json });
+const ofIdleMachine = (suffix: string, method: 'POST' | 'PUT' | 'DELETE', json?: object) => async () => ({
+  path: `/v1/providers/${idleMachine.providerId}${suffix}`,
+  method,
+  ...(json ? { json } : {}),
+});
 const ofJob = (suffix: string) => async () => ({ path: `/v1/jobs/${(await finishedJob()).id}${suffix}` });
 const spec = { image: 'busybox', requirements: { gpus: 8, min_vram_mib: 1_000_000 } };
+const nightly = (name: string) => ({ name, cron: '0 3 1 1 *', spec: { ...spec, image: `${canary}/x` } });
+
+async function made(path: string, json: object): Promise<string> {
+  const answer = await market.call(path, { method: 'POST', token: owner.token, json });
+  return (JSON.parse(answer.text) as { id: string }).id;
+}
+const group = () => made('/v1/groups', { spec: { ...spec, image: `${canary}/x` }, array: { count: 2 } });
+const schedule = (name: string) => made('/v1/schedules', nightly(name));
 const hello = { agent_version: '1', inventory: testInventory, tasks: [] };
 const ended = { reason: 'exited-zero', detail: null, exit_code: 0, log_chunks: 0 };
 
@@ -155,6 +170,35 @@ const matrix: Record<string, Entry> = {
       return { path: `/v1/jobs/${id}/artifacts/${artifact}` };
     },
   },
+  createGroup: { expected: everyUser(201), request: post('/v1/groups', { spec, array: { count: 2 } }) },
+  listGroups: { expected: everyUser(200), request: get('/v1/groups') },
+  getGroup: { expected: ownObject(200), request: async () => ({ path: `/v1/groups/${await group()}` }) },
+  cancelGroup: {
+    expected: ownObject(200),
+    request: async () => ({ path: `/v1/groups/${await group()}/cancel`, method: 'POST' }),
+  },
+  createSchedule: { expected: everyUser(201), request: post('/v1/schedules', { ...nightly('mine'), spec }) },
+  listSchedules: { expected: everyUser(200), request: get('/v1/schedules') },
+  getSchedule: {
+    expected: ownObject(200),
+    request: async () => ({ path: `/v1/schedules/${await schedule('got')}` }),
+  },
+  changeSchedule: {
+    expected: ownObject(200),
+    request: async () => ({
+      path: `/v1/schedules/${await schedule('paused')}`,
+      method: 'PATCH',
+      json: { state: 'paused' },
+    }),
+  },
+  deleteSchedule: {
+    expected: ownObject(204),
+    request: async () => ({ path: `/v1/schedules/${await schedule('gone')}`, method: 'DELETE' }),
+  },
+  listFirings: {
+    expected: ownObject(200),
+    request: async () => ({ path: `/v1/schedules/${await schedule('fired')}/firings` }),
+  },
   createQuote: { expected: everyUser(200), request: post('/v1/quotes', spec) },
   listOffers: { expected: everyUser(200), request: get('/v1/offers') },
   listMachines: { expected: everyUser(200), request: get('/v1/providers') },
@@ -162,6 +206,18 @@ const matrix: Record<string, Entry> = {
     expected: ownObject(200),
     request: async () => ({ path: `/v1/providers/${machine.providerId}` }),
   },
+  pauseMachine: { expected: ownObject(200), request: ofIdleMachine('/pause', 'POST', { reason: canary }) },
+  drainMachine: { expected: ownObject(200), request: ofIdleMachine('/drain', 'POST', { reason: canary }) },
+  resumeMachine: { expected: ownObject(200), request: ofIdleMachine('/resume', 'POST', {}) },
+  planMaintenance: {
+    expected: ownObject(200),
+    request: ofIdleMachine('/maintenance', 'PUT', {
+      from: '2100-01-01T00:00:00Z',
+      until: '2100-01-02T00:00:00Z',
+      reason: canary,
+    }),
+  },
+  cancelMaintenance: { expected: ownObject(200), request: ofIdleMachine('/maintenance', 'DELETE') },
   createJoinToken: { expected: everyUser(201), request: post('/v1/join-tokens', {}) },
   whoAmI: { expected: everyUser(200), request: get('/v1/me') },
   getBalance: { expected: everyUser(200), request: get('/v1/balance') },

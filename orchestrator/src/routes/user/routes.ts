@@ -1,15 +1,26 @@
 import type { BoundRoute } from '../../http/define-route.ts';
 import { accountRoutes } from './account-routes.ts';
 import { artifactRoutes } from './artifact-routes.ts';
+import { availabilityRoutes } from './availability-routes.ts';
 import { checkpointRoutes } from './checkpoint-routes.ts';
+import { groupRoutes } from './group-routes.ts';
 import { jobRoutes } from './job-routes.ts';
 import { logRoutes } from './log-routes.ts';
 import { marketRoutes } from './market-routes.ts';
+import { scheduleRoutes } from './schedule-routes.ts';
 import type { UserRouteDeps } from './user-route-deps.ts';
 
 /** What people's programs call: the command line, the dashboard, scripts. */
 export function userRoutes(deps: UserRouteDeps): BoundRoute[] {
-  return [jobRoutes, logRoutes, artifactRoutes, checkpointRoutes, marketRoutes, accountRoutes].flatMap((routes) =>
-    routes(deps),
-  );
+  return [
+    jobRoutes,
+    groupRoutes,
+    scheduleRoutes,
+    logRoutes,
+    artifactRoutes,
+    checkpointRoutes,
+    marketRoutes,
+    availabilityRoutes,
+    accountRoutes,
+  ].flatMap((routes) => routes(deps));
 }
