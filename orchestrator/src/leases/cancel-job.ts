@@ -36,7 +36,9 @@ export async function cancelJob(
       }
       return 'cancelled';
     }
-    if (await desireStop(tx, lease.id, 'cancelled')) {
+    // It may be stopping already for a move: then the wish alone is news, and it does not move.
+    const isToldNow = await desireStop(tx, lease.id, 'cancelled');
+    if (isToldNow || job.cancelRequestedAt === null) {
       await requestCancel(tx, job.id);
       await finishJob(tx, job.id, lease.id);
       await appendJobEvent(tx, {

@@ -64,23 +64,6 @@ export async function renewLease(
   return row ? { ...row, previousTaskState: before.taskState } : null;
 }
 
-/** Whether some lease of the machine should stop and the machine has not been told. */
-export async function hasUntoldStop(db: Db, providerId: ProviderId): Promise<boolean> {
-  const rows = await db
-    .select({ id: leases.id })
-    .from(leases)
-    .where(
-      and(
-        eq(leases.providerId, providerId),
-        eq(leases.state, 'active'),
-        eq(leases.desired, 'stop'),
-        sql`${leases.desiredSeenAt} is null`,
-      ),
-    )
-    .limit(1);
-  return rows.length > 0;
-}
-
 /** The machine's leases in one of these states. */
 export async function findLeasesOf(
   db: Db,

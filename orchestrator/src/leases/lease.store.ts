@@ -60,6 +60,41 @@ export async function activateLease(tx: Tx, claim: LeaseClaim, ttlSeconds: numbe
   return row ?? null;
 }
 
+/**
+ * offered → active for many claims in one transaction, each with its event in the job's history, alive for the
+ * lease time or as long as the job bears a silence. Jobs are locked first, in the order of their ids.
+ *
+ * @returns the leases that were activated; the others' claims are to be looked at one by one
+ */
+export async function activateLeases(
+  tx: Tx,
+  claims: readonly LeaseClaim[],
+  { ttlSeconds, message }: { ttlSeconds: number; message: string },
+): Promise<{ leaseId: LeaseId; jobId: JobId }[]> {
+  const asked = sql`unnest(${sql.param(claims.map(({ leaseId }) => leaseId))}::text[],
+    ${sql.param(claims.map(({ providerId }) => providerId))}::text[],
+    ${sql.param(claims.map(({ fence }) => fence))}::bigint[]) as asked (lease_id, provider_id, fence)`;
+  await tx.execute(sql`select j.id from ${asked}
+    join leases l on l.id = asked.lease_id join jobs j on j.id = l.job_id order by j.id for update of j`);
+  const { rows } = await tx.execute<{ lease_id: LeaseId; job_id: JobId }>(sql`
+    with accepted as (
+      update leases l set state = 'active', accepted_at = now(),
+        expires_at = now() + make_interval(secs => greatest(${ttlSeconds}::int, coalesce(j.lost_after_seconds, 0)))
+      from ${asked}, jobs j
+      where l.id = asked.lease_id and l.provider_id = asked.provider_id and l.fence = asked.fence
+        and l.state = 'offered' and l.expires_at > now() and j.id = l.job_id
+      returning l.id as lease_id, l.job_id
+    ), numbered as (
+      update jobs set event_seq = event_seq + 1 from accepted where jobs.id = accepted.job_id
+      returning jobs.id as job_id, jobs.event_seq, jobs.state, accepted.lease_id
+    ), told as (
+      insert into job_events (job_id, seq, type, message, state, lease_id, data)
+      select job_id, event_seq, 'accepted', ${message}, state, lease_id, '{}' from numbered
+    )
+    select lease_id, job_id from accepted`);
+  return rows.map((row) => ({ leaseId: row.lease_id, jobId: row.job_id }));
+}
+
 /** Starts the meter of an active lease, once. */
 export async function markStarted(
   tx: Tx,

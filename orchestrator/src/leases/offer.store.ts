@@ -7,8 +7,30 @@ import { providers } from '@computefabric/db/schema/providers';
 import type { GroupId, ProviderId } from '@computefabric/protocol/ids';
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 
-/** Offers that a machine may still accept, oldest first, with the job and the UUIDs of the GPUs. */
-export async function findOpenOffers(db: Db, providerId: ProviderId) {
+/** What waits for a machine to hear of it. */
+export interface Pending {
+  /** Offers that it may still accept. */
+  offers: boolean;
+  /** Some try of it should stop and it has not been told. */
+  untoldStop: boolean;
+}
+
+/** What waits for each of these machines, in their order; cheap, because mostly nothing does. */
+export async function findPending(db: Db, providerIds: readonly ProviderId[]): Promise<Pending[]> {
+  const { rows } = await db.execute<{ id: ProviderId; offers: boolean; untold: boolean }>(sql`
+    select provider_id as id, bool_or(state = 'offered' and expires_at > now()) as offers,
+      bool_or(state = 'active' and desired = 'stop' and desired_seen_at is null) as untold
+    from leases where provider_id = any(${sql.param([...providerIds])}::text[]) and state in ('offered', 'active')
+    group by provider_id`);
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return providerIds.map((id) => {
+    const row = found.get(id);
+    return { offers: row?.offers ?? false, untoldStop: row?.untold ?? false };
+  });
+}
+
+/** Offers that these machines may still accept, oldest first, with the job and the UUIDs of the GPUs. */
+export async function findOpenOffers(db: Db, providerIds: readonly ProviderId[]) {
   const rows = await db
     .select({
       lease: leases,
@@ -20,7 +42,11 @@ export async function findOpenOffers(db: Db, providerId: ProviderId) {
     .innerJoin(jobs, eq(jobs.id, leases.jobId))
     .leftJoin(jobGroups, eq(jobGroups.id, jobs.groupId))
     .where(
-      and(eq(leases.providerId, providerId), eq(leases.state, 'offered'), sql`${leases.expiresAt} > now()`),
+      and(
+        inArray(leases.providerId, [...providerIds]),
+        eq(leases.state, 'offered'),
+        sql`${leases.expiresAt} > now()`,
+      ),
     )
     .orderBy(asc(leases.fence));
   const gpuIds = rows.flatMap(({ lease }) => lease.gpuIds);

@@ -2,7 +2,7 @@ import type { endedLease } from '@computefabric/protocol/provider-api/v1/leases'
 import { AppError } from '@computefabric/runtime/errors';
 import type { z } from 'zod';
 import { databaseNow } from '../background/database-now.ts';
-import { notify } from '../background/signals.ts';
+import { notify, notifyAll } from '../background/signals.ts';
 import { findCheckpoint } from '../checkpoints/checkpoint.store.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { finishJob, startJob } from '../jobs/job.store.ts';
@@ -10,7 +10,14 @@ import { leftSeconds } from '../metering/usage.ts';
 import { stale, withClaimedLease } from './claimed-lease.ts';
 import { endLease } from './end-lease.ts';
 import { judgeEnd } from './judge-end.ts';
-import { activateLease, type LeaseClaim, markExited, markStarted, releaseLease } from './lease.store.ts';
+import {
+  activateLease,
+  activateLeases,
+  type LeaseClaim,
+  markExited,
+  markStarted,
+  releaseLease,
+} from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
 import { termSeconds } from './silent-lease.ts';
 
@@ -27,10 +34,48 @@ export async function acceptLease(deps: LeaseDeps, claim: LeaseClaim): Promise<v
     await appendJobEvent(tx, {
       jobId: job.id,
       type: 'accepted',
-      message: 'The machine accepted the job and prepares it.',
+      message: acceptedMessage,
       leaseId: lease.id,
     });
   });
+}
+
+const acceptedMessage = 'The machine accepted the job and prepares it.';
+
+/**
+ * Many machines take their offers in one transaction. What is not an offer that waits for just this answer (a
+ * repeat, a stale claim) is answered as `acceptLease` does.
+ *
+ * @returns for each claim, in their order, the refusal; null where it was accepted
+ */
+export async function acceptLeases(
+  deps: LeaseDeps,
+  claims: readonly LeaseClaim[],
+): Promise<(AppError | null)[]> {
+  const accepted = await deps.db.transaction(async (tx) => {
+    const rows = await activateLeases(tx, claims, {
+      ttlSeconds: deps.settings.leaseTtlSeconds,
+      message: acceptedMessage,
+    });
+    await notifyAll(
+      tx,
+      'cf_job',
+      rows.map(({ jobId }) => jobId),
+    );
+    return new Set(rows.map(({ leaseId }) => leaseId));
+  });
+  return await Promise.all(
+    claims.map(async (claim) => {
+      if (accepted.has(claim.leaseId)) return null;
+      try {
+        await acceptLease(deps, claim);
+        return null;
+      } catch (thrown) {
+        if (thrown instanceof AppError) return thrown;
+        throw thrown;
+      }
+    }),
+  );
 }
 
 /** The machine declines the offer; the job goes back to the queue. */

@@ -17,6 +17,7 @@ import { grantPlayMoney } from '../ledger/grant-play-money.ts';
 import { newMachineReliabilityMilli } from '../providers/reputation.store.ts';
 import { recordHeartbeat } from '../sessions/record-heartbeat.ts';
 import { marketFixture, testCards } from '../testing/market-fixture.ts';
+import { cancelJob } from './cancel-job.ts';
 import { endDisobedientTries, expireLease } from './expire-leases.worker.ts';
 import { findJobsWaitingTooLong } from './lease-expiry.store.ts';
 import type { LeaseClaim } from './lease.store.ts';
@@ -236,6 +237,16 @@ describe('a spot job that gives way', () => {
     expect((await eventsOf(spot)).map(({ type }) => type)).toContain('preempting');
     expect((await eventsOf(by)).map(({ type }) => type)).toEqual(['making-room']);
     expect(await reliabilityOf(machine)).toBe(newMachineReliabilityMilli);
+  });
+
+  test('and is cancelled meanwhile does not come back', async () => {
+    const spot = await market.addJob(renter, { class: 'spot' });
+    const claim = await run(spot);
+    await preempt(claim, await market.addJob(renter));
+    expect(await cancelJob(market.deps, { userId: renter, jobId: spot })).toBe('cancelling');
+    await exitLease(market.deps, claim, 143);
+    await reportEnd(market.deps, claim, { reason: 'cancelled', detail: null, exit_code: 143, log_chunks: 0 });
+    expect(await market.jobRow(spot)).toMatchObject({ state: 'cancelled', endReason: 'cancelled' });
   });
 
   test('has no longer than the market gives notice, whatever grace time it asked for', async () => {

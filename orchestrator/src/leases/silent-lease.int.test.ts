@@ -12,6 +12,7 @@ import { cancelJob } from './cancel-job.ts';
 import { expireLease } from './expire-leases.worker.ts';
 import type { LeaseClaim } from './lease.store.ts';
 import { acceptLease, exitLease, reportEnd, startLease } from './report-lease.ts';
+import { reviveLease } from './silent-lease.ts';
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
 let connection: ReturnType<typeof createDb>;
@@ -140,6 +141,14 @@ describe('a job that waits for its machine', () => {
       { lease_id: claim.leaseId, fence: claim.fence, task_state: 'running' },
     ]);
     expect(kept.tasks).toMatchObject([{ verdict: 'run' }]);
+    await finish(claim);
+  });
+
+  test('is kept also when its machine speaks of it before it counts as online again', async () => {
+    const claim = await begin({ replaceWhenLost: false });
+    await fallSilent(claim);
+    await reviveLease(market.deps, claim);
+    expect(await leaseRow(claim.leaseId)).toMatchObject({ state: 'active' });
     await finish(claim);
   });
 

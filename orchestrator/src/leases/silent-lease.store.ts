@@ -1,21 +1,33 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { leases } from '@computefabric/db/schema/leases';
 import type { JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
-import { and, eq, lte, or, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import { fromNow } from './lease.store.ts';
 
-/** Whether the try is silent, or has run out and nobody has looked yet. */
-export async function isUnheardOf(db: Db, leaseId: LeaseId): Promise<boolean> {
-  const rows = await db
-    .select({ id: leases.id })
-    .from(leases)
-    .where(
-      and(
-        eq(leases.id, leaseId),
-        or(eq(leases.state, 'silent'), and(eq(leases.state, 'active'), lte(leases.expiresAt, sql`now()`))),
-      ),
-    );
-  return rows.length > 0;
+/** What the door asks about a call that names a try. */
+export interface ClaimStanding {
+  /** The machine's session; null when there is no such machine. */
+  session: number | null;
+  /** The try is silent, or has run out and nobody has looked yet. */
+  unheardOf: boolean;
+}
+
+/** The same for many calls, in their order. */
+export async function findClaimStandings(
+  db: Db,
+  calls: readonly { providerId: ProviderId; leaseId: LeaseId }[],
+): Promise<ClaimStanding[]> {
+  const { rows } = await db.execute<{ session: string | null; unheard_of: boolean }>(sql`
+    select p.session, coalesce(l.state = 'silent' or l.state = 'active' and l.expires_at <= now(), false) as unheard_of
+    from unnest(${sql.param(calls.map(({ providerId }) => providerId))}::text[],
+      ${sql.param(calls.map(({ leaseId }) => leaseId))}::text[]) with ordinality as call (provider_id, lease_id, place)
+    left join providers p on p.id = call.provider_id
+    left join leases l on l.id = call.lease_id
+    order by call.place`);
+  return rows.map((row) => ({
+    session: row.session === null ? null : Number(row.session),
+    unheardOf: row.unheard_of,
+  }));
 }
 
 /** Whether some try of the job is silent. */

@@ -7,7 +7,7 @@ import { notifyAll } from '../background/signals.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, lockJob, reattachJob, requeueJob } from '../jobs/job.store.ts';
 import { meteredMs } from '../metering/usage.ts';
-import { arePresent, lockOnlineProvider } from '../providers/provider.store.ts';
+import { arePresent, lockReturningProvider } from '../providers/provider.store.ts';
 import { endLease } from './end-lease.ts';
 import { isLeaseDue } from './lease-expiry.store.ts';
 import { findLease, type LeaseClaim, type LeaseRow, lockLease, sumOpenLeases } from './lease.store.ts';
@@ -187,7 +187,7 @@ function winsOver(
 
 /** Whether the machine still has room for what the try holds there: a silent try reserves nothing. */
 async function hasRoomAgain(tx: Tx, lease: LeaseRow): Promise<boolean> {
-  const machine = await lockOnlineProvider(tx, lease.providerId);
+  const machine = await lockReturningProvider(tx, lease.providerId);
   if (!machine) return false;
   const used = await sumOpenLeases(tx, machine.id);
   return (

@@ -3,7 +3,7 @@ import { gpus } from '@computefabric/db/schema/gpus';
 import { providers } from '@computefabric/db/schema/providers';
 import { type GpuId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
-import { providerMachine } from '@computefabric/protocol/provider-state';
+import { providerMachine, type ProviderState } from '@computefabric/protocol/provider-state';
 import { and, eq, inArray, notInArray, sql } from 'drizzle-orm';
 import { notify } from '../background/signals.ts';
 import { newMachineReliabilityMilli } from './reputation.store.ts';
@@ -31,13 +31,16 @@ export async function findProviderBySecret(
   return row ?? null;
 }
 
-/** Locks a machine that takes work, for as long as a grant checks and reserves its room. */
-export async function lockOnlineProvider(tx: Tx, providerId: ProviderId): Promise<ProviderRow | null> {
+/**
+ * Locks a machine that speaks of a try of its own, while its room is looked at: nobody else gives that out
+ * meanwhile. It may still count as offline; null when it leaves or is kept out.
+ */
+export async function lockReturningProvider(tx: Tx, providerId: ProviderId): Promise<ProviderRow | null> {
   const [row] = await tx
     .select()
     .from(providers)
-    .where(and(eq(providers.id, providerId), eq(providers.state, 'online')))
-    .for('update');
+    .where(and(eq(providers.id, providerId), inArray(providers.state, ['online', 'offline'])))
+    .for('no key update');
   return row ?? null;
 }
 
@@ -141,14 +144,15 @@ export async function replaceGpus(tx: Tx, providerId: ProviderId, cards: Invento
 }
 
 /**
- * Marks the machine as seen, if this is its current session. One that was taken for silent is online again:
- * what it lost meanwhile, its next heartbeat is told.
+ * Marks the machine as seen, if this is its current session. One that was taken for silent is online again, with
+ * `revive`; else it is said to be `offline`, so that what it still has can be looked at before it gets new work.
  */
 export async function touchSession(
   db: Db,
   providerId: ProviderId,
   session: number,
-): Promise<'current' | 'stale' | 'suspended'> {
+  { revive }: { revive: boolean } = { revive: true },
+): Promise<'current' | 'offline' | 'stale' | 'suspended'> {
   const mine = and(eq(providers.id, providerId), eq(providers.session, session));
   const [row] = await db
     .update(providers)
@@ -157,6 +161,7 @@ export async function touchSession(
     .returning({ state: providers.state });
   if (!row) return 'stale';
   if (row.state === 'suspended') return 'suspended';
+  if (row.state === 'offline' && !revive) return 'offline';
   if (row.state === 'offline') {
     await db.transaction(async (tx) => {
       const revived = await tx
@@ -170,13 +175,38 @@ export async function touchSession(
   return 'current';
 }
 
-/** The same question without a write, for calls that come often. */
-export async function isCurrentSession(db: Db, providerId: ProviderId, session: number): Promise<boolean> {
-  const [row] = await db
-    .select({ session: providers.session })
-    .from(providers)
-    .where(eq(providers.id, providerId));
-  return row?.session === session;
+/** A machine's moment is written at most so often: what judges its silence counts in lease times. */
+const touchSeconds = 2;
+
+/**
+ * `touchSession` without `revive`, for many machines in one statement. A machine that is being given work just now is not waited
+ * for: it has been seen, and its moment is written the next time.
+ */
+export async function touchSessions(
+  db: Db,
+  calls: readonly { providerId: ProviderId; session: number }[],
+): Promise<('current' | 'offline' | 'stale' | 'suspended')[]> {
+  const ids = calls.map(({ providerId }) => providerId);
+  const { rows } = await db.execute<{ id: ProviderId; session: string; state: ProviderState }>(sql`
+    with seen as (
+      select id, session, state, last_seen_at from providers where id = any(${sql.param(ids)}::text[])
+    ), touched as (
+      update providers set last_seen_at = now() where id in (
+        select p.id from providers p
+        join unnest(${sql.param(ids)}::text[],
+          ${sql.param(calls.map((call) => call.session))}::bigint[]) as call (id, session)
+          on call.id = p.id and call.session = p.session
+        where p.last_seen_at < now() - make_interval(secs => ${touchSeconds})
+        order by p.id for no key update of p skip locked)
+    )
+    select id, session, state from seen`);
+  const known = new Map(rows.map((row) => [row.id, row]));
+  return calls.map(({ providerId, session }) => {
+    const row = known.get(providerId);
+    if (!row || Number(row.session) !== session) return 'stale';
+    if (row.state === 'suspended' || row.state === 'offline') return row.state;
+    return 'current';
+  });
 }
 
 /**

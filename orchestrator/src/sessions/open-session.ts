@@ -27,7 +27,6 @@ export async function openProviderSession(
     const provider = await openSession(tx, providerId, body.agent_version, body.inventory);
     if (!provider) throw new AppError('provider/suspended');
     await replaceGpus(tx, providerId, body.inventory.gpus);
-    await notify(tx, 'cf_queue', providerId);
     return provider.session;
   });
   const tasks: TaskAnswer[] = [];
@@ -37,6 +36,8 @@ export async function openProviderSession(
     tasks.push(answerTo(task.lease_id, kept));
   }
   await dropForgottenLeases(deps, providerId, new Set(body.tasks.map((task) => task.lease_id)));
+  // Only now is it known what is free of the machine: the matcher is not told before.
+  await deps.db.transaction((tx) => notify(tx, 'cf_queue', providerId));
   return { session, tasks };
 }
 

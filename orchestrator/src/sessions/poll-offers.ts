@@ -3,10 +3,9 @@ import type { ProviderId } from '@computefabric/protocol/ids';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { pause } from '@computefabric/runtime/wait';
 import type { Signals } from '../background/signals.ts';
-import { hasUntoldStop } from '../leases/heartbeat.store.ts';
 import type { LeaseSettings } from '../leases/lease-deps.ts';
 import { stopAfterSilenceSeconds } from '../leases/silent-lease.ts';
-import { findOpenOffers, findPeers } from '../leases/offer.store.ts';
+import { findOpenOffers, findPeers, findPending } from '../leases/offer.store.ts';
 import { leftSeconds } from '../metering/usage.ts';
 import { memberVariables } from '../shapes/member-variables.ts';
 
@@ -14,6 +13,9 @@ interface PollDeps {
   db: Db;
   settings: Pick<LeaseSettings, 'leaseTtlSeconds'>;
 }
+
+/** Looks for what waits for a machine; see `lookForMany`. */
+export type Look = (providerId: ProviderId) => Promise<PollAnswer>;
 
 export interface PollAnswer {
   offers: TaskSpec[];
@@ -25,7 +27,7 @@ export interface PollAnswer {
  * and after each signal, so neither a restart of ours nor a lost signal hides an offer for longer than a poll.
  */
 export async function pollOffers(
-  deps: PollDeps & { signals: Signals },
+  deps: { look: Look; signals: Signals },
   providerId: ProviderId,
   pollSeconds: number,
   clientGone: AbortSignal,
@@ -36,10 +38,7 @@ export async function pollOffers(
     // Listening starts before looking: an offer made in between is not missed.
     const off = deps.signals.onId('cf_provider', providerId, () => signalled.abort());
     try {
-      const answer = {
-        offers: await openOffers(deps, providerId),
-        nudge: await hasUntoldStop(deps.db, providerId),
-      };
+      const answer = await deps.look(providerId);
       if (answer.offers.length > 0 || answer.nudge || over.aborted) return answer;
       await pause(pollSeconds * 1_000, AbortSignal.any([over, signalled.signal]));
     } finally {
@@ -48,12 +47,31 @@ export async function pollOffers(
   }
 }
 
-async function openOffers(deps: PollDeps, providerId: ProviderId): Promise<TaskSpec[]> {
-  const offers = await findOpenOffers(deps.db, providerId);
-  const specs: TaskSpec[] = [];
+/** What waits for each of these machines now, in their order: one question when nothing does. */
+export async function lookForMany(deps: PollDeps, providerIds: readonly ProviderId[]): Promise<PollAnswer[]> {
+  const pending = await findPending(deps.db, providerIds);
+  const specs = await openOffers(
+    deps,
+    providerIds.filter((_, index) => pending[index]?.offers),
+  );
+  return providerIds.map((id, index) => ({
+    offers: specs.get(id) ?? [],
+    nudge: pending[index]?.untoldStop ?? false,
+  }));
+}
+
+async function openOffers(
+  deps: PollDeps,
+  providerIds: readonly ProviderId[],
+): Promise<Map<ProviderId, TaskSpec[]>> {
+  const specs = new Map<ProviderId, TaskSpec[]>();
+  if (providerIds.length === 0) return specs;
+  const offers = await findOpenOffers(deps.db, [...new Set(providerIds)]);
   for (const { lease, job, group, gpuUuids, secondsLeft } of offers) {
+    const ofMachine = specs.get(lease.providerId) ?? [];
+    specs.set(lease.providerId, ofMachine);
     const peers = group?.kind === 'gang' ? await findPeers(deps.db, group.id) : [];
-    specs.push({
+    ofMachine.push({
       lease_id: lease.id,
       fence: lease.fence,
       job_id: job.id,
@@ -65,7 +83,7 @@ async function openOffers(deps: PollDeps, providerId: ProviderId): Promise<TaskS
       memory_mib: job.memoryMib,
       gpu_uuids: gpuUuids,
       gpu_milli: lease.gpuMilli,
-    class: lease.spot ? 'spot' : 'on-demand',
+      class: lease.spot ? 'spot' : 'on-demand',
       disk_mib: lease.diskMib,
       variables: memberVariables(job, group, peers),
       resumed: lease.resumedFrom !== null,

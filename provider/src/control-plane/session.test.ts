@@ -233,3 +233,14 @@ test('a machine that the orchestrator does not know is told what to do', async (
   });
   await expect(session.run(AbortSignal.timeout(5_000))).rejects.toThrow(/refuses this machine/);
 });
+
+test('a market that nobody serves is told apart from one that is not heard', async () => {
+  const { tasks } = await connect();
+  await market.until('a heartbeat is answered', () => market.countOf('heartbeatProvider') > 0);
+  await market.fallSilent();
+  await market.until('calls break off', () => market.brokenConnections > 4);
+  expect(tasks.outages).toEqual([]);
+  await market.goAway();
+  await market.until('the outage is noticed', () => tasks.outages.length > 0);
+  expect(tasks.outages[0]?.leaseTtlSeconds).toBe(3);
+});

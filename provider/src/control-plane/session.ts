@@ -105,6 +105,8 @@ export class Session {
   readonly #news = new Bell();
   readonly #replaced = new AbortController();
   #current: OpenSession | undefined;
+  /** The market's latest answer about tries. */
+  #heard: Heard | undefined;
   /** Hellos of this process without an answer: one may still arrive and make our session an old one. */
   #unansweredHellos = 0;
 
@@ -227,6 +229,7 @@ export class Session {
         return session;
       } catch (thrown) {
         signal.throwIfAborted();
+        this.#noticeOutage(thrown, sentAt);
         if (thrown instanceof CallRefused) this.#unansweredHellos -= 1;
         if (thrown instanceof CallRefused && thrown.code === 'provider/suspended') {
           log.warn('this machine is suspended; asking again later');
@@ -275,7 +278,7 @@ export class Session {
         if (signal.aborted || thrown instanceof SessionChanged) return;
         failures += 1;
         if (failures === 1) log.warn({ err: thrown }, 'heartbeat not answered');
-        this.#noticeOutage(thrown, sentAt, lastHeard, session.leaseTtlSeconds);
+        this.#noticeOutage(thrown, sentAt);
       }
     }
   }
@@ -284,10 +287,10 @@ export class Session {
    * Silence may mean that we alone are cut off, and that our tries are given to others. A refusal means that
    * nobody is there: then a restart of the market must not cost anybody their running program.
    */
-  #noticeOutage(thrown: unknown, askedAt: Moment, lastHeard: Moment, leaseTtlSeconds: number): void {
-    if (!(thrown instanceof CallFailed) || !thrown.nobodyThere) return;
-    if (msBetween(lastHeard, askedAt) > longestOutageMs) return;
-    this.#options.tasks.marketAway({ at: askedAt, leaseTtlSeconds });
+  #noticeOutage(thrown: unknown, askedAt: Moment): void {
+    if (!this.#heard || !(thrown instanceof CallFailed) || !thrown.nobodyThere) return;
+    if (msBetween(this.#heard.at, askedAt) > longestOutageMs) return;
+    this.#options.tasks.marketAway({ ...this.#heard, at: askedAt });
   }
 
   /** Asks for offers, one long question after the other. */
@@ -382,6 +385,7 @@ export class Session {
     answers: readonly TaskAnswer[],
     heard: Heard,
   ): void {
+    this.#heard = heard;
     const byLease = new Map<string, TaskAnswer>(answers.map((answer) => [answer.lease_id, answer]));
     for (const { lease_id } of asked) {
       const answer = byLease.get(lease_id);

@@ -63,6 +63,8 @@ export class FakeOrchestrator {
   readonly faults: Fault[] = [];
   /** Requests that no contract allows: a test fails when there are any. */
   readonly violations: string[] = [];
+  /** Connections that ended without an answer while it was silent. */
+  brokenConnections = 0;
   joinToken = newBearer('join').token;
   session = 0;
   goodbyes: boolean[] = [];
@@ -106,7 +108,11 @@ export class FakeOrchestrator {
   /** The network between agent and orchestrator breaks: connections end without an answer, none is refused. */
   async fallSilent(): Promise<void> {
     await this.goAway();
-    const server = createNetServer((socket) => socket.destroy());
+    const server = createNetServer((socket) => {
+      this.brokenConnections += 1;
+      socket.destroy();
+      this.#changed.ring();
+    });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(this.#port, '127.0.0.1', resolve);

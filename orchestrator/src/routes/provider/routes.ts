@@ -6,6 +6,7 @@ import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
 import * as sessionApi from '@computefabric/protocol/provider-api/v1/session';
 import { AppError } from '@computefabric/runtime/errors';
 import { putArtifact } from '../../artifacts/put-artifact.ts';
+import { Coalescer } from '../../background/coalescer.ts';
 import type { Signals } from '../../background/signals.ts';
 import { type BoundRoute, route } from '../../http/define-route.ts';
 import { readBytes } from '../../http/read-json.ts';
@@ -15,10 +16,10 @@ import { stale } from '../../leases/claimed-lease.ts';
 import { emptyMachine } from '../../leases/move-tries.ts';
 import { findLease, type LeaseClaim } from '../../leases/lease.store.ts';
 import { reviveLease } from '../../leases/silent-lease.ts';
-import { isUnheardOf } from '../../leases/silent-lease.store.ts';
+import { findClaimStandings } from '../../leases/silent-lease.store.ts';
 import type { LeaseDeps } from '../../leases/lease-deps.ts';
 import {
-  acceptLease,
+  acceptLeases,
   exitLease,
   rejectLease,
   releaseClaimedLease,
@@ -28,10 +29,15 @@ import {
 import type { ObjectStore } from '../../objects/object-store.ts';
 import { enrollProvider } from '../../providers/enroll-provider.ts';
 import { openProviderSession } from '../../sessions/open-session.ts';
-import { pollOffers } from '../../sessions/poll-offers.ts';
-import { isCurrentSession, leaveMarket, touchSession } from '../../providers/provider.store.ts';
+import { lookForMany, pollOffers } from '../../sessions/poll-offers.ts';
+import { leaveMarket, touchSession, touchSessions } from '../../providers/provider.store.ts';
 import { recordHeartbeat } from '../../sessions/record-heartbeat.ts';
 import { appendLogChunks } from '../../run-logs/append-log-chunks.ts';
+
+interface SessionCall {
+  providerId: ProviderId;
+  session: number;
+}
 
 export interface ProviderRouteDeps extends LeaseDeps {
   signals: Signals;
@@ -42,19 +48,30 @@ export interface ProviderRouteDeps extends LeaseDeps {
 export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
   const { db, settings } = deps;
 
+  // What ten thousand machines ask all the time is asked of the database together.
+  const touches = new Coalescer((calls: SessionCall[]) => touchSessions(db, calls));
+  const standings = new Coalescer((calls: Pick<LeaseClaim, 'providerId' | 'leaseId'>[]) =>
+    findClaimStandings(db, calls),
+  );
+  const looks = new Coalescer((ids: ProviderId[]) => lookForMany(deps, ids));
+  const accepts = new Coalescer((claims: LeaseClaim[]) => acceptLeases(deps, claims), 200);
+
   /** Refuses a process of the machine that a newer one has replaced. */
   const requireSession = async (providerId: ProviderId, session: string) => {
-    const seen = await touchSession(db, providerId, Number(session));
+    // A machine that returns gets new work only after its heartbeat has told what it still has.
+    const seen = await touches.call({ providerId, session: Number(session) });
     if (seen === 'suspended') throw new AppError('provider/suspended');
     if (seen === 'stale') {
       deps.onStaleCall('session');
       throw new AppError('provider/session-stale');
     }
+    return seen;
   };
 
   /** Which try a call is about; the session is checked, the fence is for the use case to check under lock. */
   const claimOf = async ({ params, headers, caller }: LeaseCall): Promise<LeaseClaim> => {
-    if (!(await isCurrentSession(db, caller.providerId, Number(headers[sessionHeader])))) {
+    const standing = await standings.call({ providerId: caller.providerId, leaseId: params.lease });
+    if (standing.session !== Number(headers[sessionHeader])) {
       deps.onStaleCall('session');
       throw new AppError('provider/session-stale');
     }
@@ -64,7 +81,7 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
       fence: Number(headers[fenceHeader]),
     };
     // Whatever a machine says first after a silence, it is back: its try is kept or not before it is heard.
-    if (await isUnheardOf(db, claim.leaseId)) await reviveLease(deps, claim);
+    if (standing.unheardOf) await reviveLease(deps, claim);
     return claim;
   };
 
@@ -93,12 +110,14 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
 
     route(sessionApi.poll, async ({ caller, headers, signal }) => {
       await requireSession(caller.providerId, headers[sessionHeader]);
-      return await pollOffers(deps, caller.providerId, limits.pollSeconds, signal);
+      const look = (id: ProviderId) => looks.call(id);
+      return await pollOffers({ ...deps, look }, caller.providerId, limits.pollSeconds, signal);
     }),
 
     route(sessionApi.heartbeat, async ({ caller, headers, body }) => {
-      await requireSession(caller.providerId, headers[sessionHeader]);
+      const seen = await requireSession(caller.providerId, headers[sessionHeader]);
       const tasks = await recordHeartbeat(deps, caller.providerId, body.tasks);
+      if (seen === 'offline') await touchSession(db, caller.providerId, Number(headers[sessionHeader]));
       return { lease_ttl_seconds: settings.leaseTtlSeconds, tasks };
     }),
 
@@ -112,7 +131,8 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
     }),
 
     route(leaseApi.acceptLease, async (call) => {
-      await acceptLease(deps, await claimOf(call));
+      const refusal = await accepts.call(await claimOf(call));
+      if (refusal) throw refusal;
       return { lease_ttl_seconds: settings.leaseTtlSeconds };
     }),
 
