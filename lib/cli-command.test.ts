@@ -3,19 +3,18 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JobDraft } from '../types/job-draft.ts';
 import { cliCommand, shellQuote } from './cli-command.ts';
+import { emptyDraft } from './job-to-draft.ts';
 
 const draft: JobDraft = {
-  name: '',
+  ...emptyDraft,
   image: 'busybox:latest',
   command: "echo 'hello'; exit 3",
-  gpus: '1',
   gpuModels: 'RTX 4090, A100',
-  minVramGb: '24',
+  vram: '24GB..',
   cpus: '2',
-  memoryGb: '4',
+  memory: '4GB',
   maxPrice: '$0.40',
-  timeLimit: '30',
-  timeLimitUnit: 'minutes',
+  timeLimit: '30m',
   env: 'A=b c\nD=1',
 };
 
@@ -29,20 +28,7 @@ describe('the command for a terminal', () => {
   it('says the same as the form', () => {
     const expected = [
       ['npx', 'cfab', 'submit', '--image', 'busybox:latest', '--command', "echo 'hello'; exit 3"],
-      [
-        '--gpus',
-        '1',
-        '--gpu',
-        'RTX 4090',
-        '--gpu',
-        'A100',
-        '--vram',
-        '24GB',
-        '--cpus',
-        '2',
-        '--memory',
-        '4GB',
-      ],
+      ['--gpus', '1', '--gpu', 'RTX 4090|A100', '--vram', '24GB..', '--cpus', '2', '--memory', '4GB'],
       ['--max-price', '0.40', '--time-limit', '30m', '--env', 'A=b c', '--env', 'D=1'],
     ];
     expect(wordsOf(cliCommand(draft))).toEqual(expected.flat());
@@ -51,6 +37,25 @@ describe('the command for a terminal', () => {
   it('leaves out what says nothing', () => {
     const command = cliCommand({ ...draft, gpus: '0', maxPrice: '', env: '', command: '' });
     expect(command).not.toMatch(/--(gpu|vram|max-price|env|command) /);
+  });
+
+  it('says what is behind the disclosure', () => {
+    const more = { class: 'spot', replace: 'false', after: 'a, b:any', retries: '3', region: 'eu-west' };
+    expect(wordsOf(cliCommand({ ...draft, ...more, env: '' })).slice(-10)).toEqual(
+      [
+        '--region',
+        'eu-west',
+        '--class',
+        'spot',
+        '--after',
+        'a',
+        '--after',
+        'b:any',
+        '--retries',
+        '3',
+        '--no-replace',
+      ].slice(-10),
+    );
   });
 
   it('survives a shell, whatever is typed', () => {

@@ -1,29 +1,34 @@
+import { formatNames, parseNames } from '@computefabric/protocol/grammar/quantities';
 import type { JobDraft } from '../types/job-draft.ts';
+import { draftFields, listOf } from './job-draft-fields.ts';
 
-/** The command that submits the same job from a terminal. Fields that hold their default are left out. */
+/** The command that submits the same job from a terminal. What is left empty is left out. */
 export function cliCommand(draft: JobDraft): string {
-  const parts = ['npx cfab submit'];
-  const add = (flag: string, value: string) => {
-    if (value.trim() !== '') parts.push(`${flag} ${shellQuote(value.trim())}`);
-  };
-  add('--name', draft.name);
-  add('--image', draft.image);
-  add('--command', draft.command);
-  add('--gpus', draft.gpus);
-  if (draft.gpus.trim() !== '0') {
-    for (const model of draft.gpuModels.split(',')) add('--gpu', model);
-    add('--vram', withUnit(draft.minVramGb, 'GB'));
-  }
-  add('--cpus', draft.cpus);
-  add('--memory', withUnit(draft.memoryGb, 'GB'));
-  add('--max-price', draft.maxPrice.replace('$', ''));
-  add('--time-limit', withUnit(draft.timeLimit, draft.timeLimitUnit === 'hours' ? 'h' : 'm'));
-  for (const line of draft.env.split(/\r?\n/)) add('--env', line);
-  return parts.join(' \\\n  ');
+  const usesGpus = draft.gpus.trim() !== '0';
+  const flags = draftFields
+    .filter(({ aboutGpus }) => usesGpus || !aboutGpus)
+    .flatMap(({ field, flag }) => {
+      const text = draft[field].trim();
+      if (text === '') return [];
+      if (field === 'env')
+        return draft.env
+          .split(/\r?\n/)
+          .filter(isWritten)
+          .map((line) => `${flag} ${shellQuote(line.trim())}`);
+      if (field === 'after') return listOf(text).map((job) => `${flag} ${shellQuote(job)}`);
+      if (field === 'replace') return text === 'false' ? [flag] : [];
+      return [`${flag} ${shellQuote(asFlag(field, text))}`];
+    });
+  return ['npx cfab submit', ...flags].join(' \\\n  ');
 }
 
-function withUnit(value: string, unit: string): string {
-  return value.trim() === '' ? '' : `${value.trim()}${unit}`;
+function asFlag(field: keyof JobDraft, text: string): string {
+  if (field === 'gpuModels') return formatNames(parseNames(text) ?? [text]);
+  return field === 'maxPrice' ? text.replace('$', '') : text;
+}
+
+function isWritten(line: string): boolean {
+  return line.trim() !== '';
 }
 
 /** One word for a POSIX shell, whatever is in it. */

@@ -1,9 +1,9 @@
-import { parseUsd } from '@computefabric/protocol/money';
-import { jobSpec, type JobSpecInput } from '@computefabric/protocol/user-api/job-spec';
+import { readJob, writtenProblem } from '@computefabric/protocol/job-file/read-job';
+import type { JobSpecInput } from '@computefabric/protocol/user-api/job-spec';
 import type { DraftErrors, JobDraft, JobDraftField } from '../types/job-draft.ts';
-import { gigabytesToMib } from './format-size.ts';
+import { draftFields, listOf } from './job-draft-fields.ts';
 
-/** A problem as the API and the schema give it: a path into the job spec and what to write instead. */
+/** A problem as the API gives it: a path into the job spec and what to write instead. */
 interface SpecProblem {
   path: string;
   message: string;
@@ -11,97 +11,59 @@ interface SpecProblem {
 
 export type ParsedDraft = { kind: 'spec'; spec: JobSpecInput } | { kind: 'wrong'; errors: DraftErrors };
 
-/** Turns the form into a job spec, or says for each field what is wrong with it. */
+/** Turns the form into a job spec, or says for each field what is wrong with it, in the words of the command line. */
 export function parseDraft(draft: JobDraft): ParsedDraft {
-  const errors: DraftErrors = {};
-  const note = (field: JobDraftField, message: string) => {
-    errors[field] ??= message;
-    return undefined;
-  };
-  const gpus = wholeNumber(draft.gpus) ?? note('gpus', 'Write a whole number, such as 1.');
-  const cpus = positiveNumber(draft.cpus) ?? note('cpus', 'Write a number of cores, such as 2 or 0.5.');
-  const memoryGb = positiveNumber(draft.memoryGb) ?? note('memoryGb', 'Write gigabytes, such as 4.');
-  const minVramGb = draft.minVramGb.trim() === '' ? 0 : positiveNumber(draft.minVramGb);
-  if (minVramGb === undefined) note('minVramGb', 'Write gigabytes, such as 24, or leave it empty.');
-  const timeLimit = positiveNumber(draft.timeLimit) ?? note('timeLimit', 'Write a number, such as 30.');
-  const maxPrice = draft.maxPrice.trim() === '' ? null : parseUsd(draft.maxPrice);
-  if (maxPrice === null && draft.maxPrice.trim() !== '') {
-    note('maxPrice', 'Write dollars per hour, such as 0.40, or leave it empty.');
-  }
   const env = parseEnv(draft.env);
-  if (env.problem) note('env', env.problem);
-
-  const spec = {
-    name: draft.name.trim() === '' ? undefined : draft.name.trim(),
-    image: draft.image.trim(),
-    command: draft.command.trim() === '' ? null : draft.command.trim(),
-    env: env.values,
-    requirements: {
-      gpus: gpus ?? 0,
-      // A model or a size makes no sense without a GPU; the fields are hidden then, so they are not sent.
-      gpu_models: gpus === 0 ? [] : listOf(draft.gpuModels),
-      min_vram_mib: gpus === 0 ? 0 : gigabytesToMib(minVramGb ?? 0),
-      cpus: cpus ?? 1,
-      memory_mib: gigabytesToMib(memoryGb ?? 1),
-    },
-    time_limit_seconds: Math.round((timeLimit ?? 1) * (draft.timeLimitUnit === 'hours' ? 3_600 : 60)),
-    max_price_per_hour_micros: maxPrice === null ? null : maxPrice.toString(),
-  };
-  const checked = jobSpec.safeParse(spec);
-  if (!checked.success) {
-    const problems = checked.error.issues.map((issue) => ({
-      path: issue.path.join('.'),
-      message: issue.message,
-    }));
-    return { kind: 'wrong', errors: { ...draftErrors(problems), ...errors } };
-  }
-  return Object.keys(errors).length > 0 ? { kind: 'wrong', errors } : { kind: 'spec', spec };
+  const read = readJob(wordsOf(draft, env.values));
+  const errors: DraftErrors = read.kind === 'wrong' ? atFields(read.problems) : {};
+  if (env.problem) errors.env = env.problem;
+  if (read.kind === 'wrong' || Object.keys(errors).length > 0) return { kind: 'wrong', errors };
+  return { kind: 'spec', spec: read.job.spec };
 }
 
-/** Problems of a job spec, put at the form's fields; the first of each field. */
+/** Problems that the server found, put at the form's fields; the first of each field. */
 export function draftErrors(problems: readonly SpecProblem[]): DraftErrors {
+  return atFields(problems.map(writtenProblem));
+}
+
+/** The form as a job is written; empty fields say nothing. */
+function wordsOf(draft: JobDraft, env: Record<string, string>): object {
+  const words: Record<string, unknown> = { env };
+  const groups: Record<string, Record<string, unknown>> = {};
+  for (const { field, key, aboutGpus } of draftFields) {
+    const text = draft[field].trim();
+    if (text === '' || field === 'env' || (aboutGpus && draft.gpus.trim() === '0')) continue;
+    const value = field === 'after' ? listOf(text) : text;
+    const [name = '', inner] = key.split('.');
+    if (inner === undefined) words[name] = value;
+    else groups[name] = { ...groups[name], [inner]: value };
+  }
+  return { image: '', ...words, ...groups };
+}
+
+function atFields(problems: readonly SpecProblem[]): DraftErrors {
   const errors: DraftErrors = {};
   for (const { path, message } of problems) {
-    const field =
-      fieldsByPath.find(([prefix]) => path === prefix || path.startsWith(`${prefix}.`))?.[1] ?? 'form';
-    errors[field] ??= field === 'form' && path !== '' ? `${path}: ${message}` : sentence(message);
+    const field = fieldOf(path);
+    if (field) errors[field] ??= sentence(message);
+    else errors.form ??= path === '' ? message : `${path}: ${message}`;
   }
   return errors;
 }
 
-const fieldsByPath: readonly (readonly [string, JobDraftField])[] = [
-  ['name', 'name'],
-  ['image', 'image'],
-  ['command', 'command'],
-  ['env', 'env'],
-  ['requirements.gpus', 'gpus'],
-  ['requirements.gpu_models', 'gpuModels'],
-  ['requirements.min_vram_mib', 'minVramGb'],
-  ['requirements.cpus', 'cpus'],
-  ['requirements.memory_mib', 'memoryGb'],
-  ['time_limit_seconds', 'timeLimit'],
-  ['max_price_per_hour_micros', 'maxPrice'],
-];
+function fieldOf(path: string): JobDraftField | null {
+  const below = (parent: string) =>
+    path === parent || path.startsWith(`${parent}.`) || path.startsWith(`${parent}[`);
+  // A whole group that is wrong is told at its first field.
+  const found =
+    draftFields.find(({ key }) => below(key)) ?? draftFields.find(({ key }) => key.startsWith(`${path}.`));
+  return found?.field ?? null;
+}
 
 /** "must not be empty" → "Must not be empty." */
 function sentence(message: string): string {
   const text = message.charAt(0).toUpperCase() + message.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
-}
-
-function wholeNumber(text: string): number | undefined {
-  return /^\d{1,6}$/.test(text.trim()) ? Number(text) : undefined;
-}
-
-function positiveNumber(text: string): number | undefined {
-  return /^(\d{1,9}(\.\d{1,6})?|\.\d{1,6})$/.test(text.trim()) && Number(text) > 0 ? Number(text) : undefined;
-}
-
-function listOf(text: string): string[] {
-  return text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
 }
 
 function parseEnv(text: string): { values: Record<string, string>; problem: string | null } {

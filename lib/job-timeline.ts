@@ -1,7 +1,7 @@
 import type { JobState } from '@computefabric/protocol/job-state';
 import type { TaskState } from '@computefabric/protocol/lease-state';
 import type { Stretch, StretchState } from '../types/job-view.ts';
-import { formatBytes } from './format-size.ts';
+import { formatBytes } from '@computefabric/protocol/grammar/sizes';
 
 export interface TimelineFacts {
   state: JobState;

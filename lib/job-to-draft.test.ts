@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { gigabytesToMib, mibToGigabytes } from './format-size.ts';
+import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import { parseDraft } from './job-draft.ts';
-import { draftFromJob, emptyDraft } from './job-to-draft.ts';
+import { draftFromJob, emptyDraft, type SourceJob } from './job-to-draft.ts';
 
-const job = {
+const job: SourceJob = {
   image: 'pytorch/pytorch:latest',
   command: ['python', 'train.py', '--name', 'a b'],
   env: { A: '1', B: 'x=y' },
@@ -15,6 +15,27 @@ const job = {
   memoryMib: 3_815,
   timeLimitSeconds: 5_400,
   maxPricePerHourMicros: 312_500n,
+  gpuMilli: 1_000,
+  maxVramMib: null,
+  minComputeCapability: null,
+  minDriver: null,
+  minCuda: null,
+  diskMib: 0,
+  regions: [],
+  minReliabilityMilli: 0,
+  minTier: 'community',
+  class: 'on-demand',
+  priority: 50,
+  maxRetries: 0,
+  retryOnExitCodes: null,
+  neverRetryOnExitCodes: [],
+  lostAfterSeconds: null,
+  stopAfterSeconds: null,
+  replaceWhenLost: true,
+  keepOnReturn: 'replacement',
+  checkpoint: null,
+  stopGraceSeconds: 10,
+  queueTimeoutSeconds: null,
 };
 
 describe('the form filled in from an earlier job', () => {
@@ -45,18 +66,65 @@ describe('the form filled in from an earlier job', () => {
         fc.integer({ min: 16, max: 4_194_304 }),
         fc.integer({ min: 1, max: 604_800 }),
         (mib, seconds) => {
-          expect(gigabytesToMib(Number(mibToGigabytes(mib)))).toBe(mib);
-          const parsed = parseDraft(draftFromJob({ ...job, timeLimitSeconds: seconds }));
-          expect(parsed).toMatchObject({ spec: { time_limit_seconds: seconds } });
+          const parsed = parseDraft(draftFromJob({ ...job, memoryMib: mib, timeLimitSeconds: seconds }));
+          expect(parsed).toMatchObject({
+            spec: { time_limit_seconds: seconds, requirements: { memory_mib: mib } },
+          });
         },
       ),
     );
   });
 
-  it('shows round sizes as round numbers', () => {
-    expect(mibToGigabytes(22_889)).toBe('24');
-    expect(mibToGigabytes(954)).toBe('1');
-    expect(mibToGigabytes(1_431)).toBe('1.5');
+  it('asks for everything that was asked for, and leaves empty what is as usual', () => {
+    const special: SourceJob = {
+      ...job,
+      gpus: 1,
+      gpuMilli: 250,
+      maxVramMib: 49_152,
+      minComputeCapability: '8.0',
+      minDriver: '535.104',
+      minCuda: '12.2',
+      diskMib: 20_480,
+      regions: ['eu-west', 'lab'],
+      minReliabilityMilli: 950,
+      minTier: 'trusted',
+      class: 'spot',
+      priority: 80,
+      maxRetries: 3,
+      retryOnExitCodes: [1],
+      neverRetryOnExitCodes: [2],
+      lostAfterSeconds: 60,
+      stopAfterSeconds: 120,
+      replaceWhenLost: false,
+      keepOnReturn: 'original',
+      checkpoint: { path: '/state', every_seconds: 90, command: 'save' },
+      stopGraceSeconds: 60,
+      queueTimeoutSeconds: 3_600,
+    };
+    const parsed = parseDraft(draftFromJob(special));
+    expect(parsed.kind === 'spec' && jobSpec.parse(parsed.spec)).toMatchObject({
+      requirements: {
+        gpu_milli: 250,
+        min_vram_mib: 22_889,
+        max_vram_mib: 49_152,
+        min_compute_capability: '8.0',
+        min_driver: '535.104',
+        min_cuda: '12.2',
+        disk_mib: 20_480,
+        regions: ['eu-west', 'lab'],
+        min_reliability: 0.95,
+        min_tier: 'trusted',
+      },
+      class: 'spot',
+      priority: 80,
+      retries: { max: 3, on_exit_codes: [1], never_on_exit_codes: [2] },
+      disconnect: { lost_after_seconds: 60, stop_after_seconds: 120, replace: false, keep: 'original' },
+      checkpoint: { path: '/state', every_seconds: 90, command: 'save' },
+      stop_grace_seconds: 60,
+      queue_timeout_seconds: 3_600,
+    });
+    const { retries, tier, disk, replace, checkpoint } = draftFromJob(job);
+    expect([retries, tier, disk, replace, checkpoint]).toEqual(['', '', '', '', '']);
   });
 });
 

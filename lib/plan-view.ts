@@ -27,6 +27,7 @@ export function toPlanView(quote: Quote): PlanView {
 }
 
 export function toWaitingView(waiting: Waiting): WaitingView {
-  const { position, machines, summary, filters, suggestion } = waiting;
-  return { position, machines, summary, filters, suggestion };
+  const { position, machines, summary, filters, suggestion, expected_start: start } = waiting;
+  const expectedStart = start === null ? null : new Date(start);
+  return { position, machines, summary, filters, suggestion, expectedStart };
 }

@@ -1,19 +1,46 @@
-/** The submit form exactly as typed: nothing is lost or reformatted when something in it is wrong. */
+/**
+ * The submit form exactly as typed: nothing is lost or reformatted when something in it is wrong. Every field takes
+ * what the flag of the same meaning takes; an empty one leaves the choice to the market.
+ */
 export interface JobDraft {
   name: string;
   image: string;
   command: string;
   gpus: string;
-  /** Models that will do, separated by commas; empty is any. */
+  /** Models that will do, separated by commas or bars. */
   gpuModels: string;
-  /** Gigabytes of memory of each GPU; empty is any. */
-  minVramGb: string;
+  gpuShare: string;
+  /** Memory of each GPU: a size or a range. */
+  vram: string;
+  computeCapability: string;
+  driver: string;
+  cuda: string;
   cpus: string;
-  memoryGb: string;
-  /** Dollars per GPU-hour, or per core-hour without GPUs; empty takes the market's default. */
+  memory: string;
+  disk: string;
+  region: string;
+  reliability: string;
+  tier: string;
+  /** Dollars per GPU-hour, or per core-hour without GPUs. */
   maxPrice: string;
+  class: string;
+  priority: string;
   timeLimit: string;
-  timeLimitUnit: 'minutes' | 'hours';
+  queue: string;
+  /** `JOB` or `JOB:end`, separated by commas. */
+  after: string;
+  retries: string;
+  retryOn: string;
+  neverRetryOn: string;
+  lostAfter: string;
+  stopAfter: string;
+  /** `true`, `false` or empty. */
+  replace: string;
+  keep: string;
+  checkpoint: string;
+  checkpointEvery: string;
+  checkpointCommand: string;
+  stopGrace: string;
   /** One `NAME=value` a line. */
   env: string;
 }

@@ -11,6 +11,8 @@ export interface JobListItem {
   image: string;
   state: JobState;
   isFinal: boolean;
+  /** Belongs to an array or a gang. */
+  isMember: boolean;
   /** One sentence about how it ended; null while it has not. */
   endSentence: string | null;
   exitCode: number | null;
@@ -40,15 +42,9 @@ export interface JobView extends JobListItem {
   /** What the program was given, as one would type it; null runs the image's own command. */
   commandLine: string | null;
   env: { name: string; value: string }[];
-  requirements: {
-    gpus: number;
-    gpuModels: string[];
-    minVramMib: number;
-    cpus: number;
-    memoryMib: number;
-  };
-  timeLimitSeconds: number;
-  queueTimeoutSeconds: number | null;
+  /** What was asked for, in the words of the form. */
+  terms: { name: string; value: string }[];
+  usesGpus: boolean;
   maxPricePerHourMicros: bigint;
   endReason: EndReason | null;
   cancelRequestedAt: Date | null;
@@ -121,5 +117,7 @@ export interface WaitingView {
   machines: number;
   summary: string;
   filters: { filter: string; excluded: number; sole: number; sentence: string }[];
+  /** At the latest, when no other job comes before it and nothing ends early; null when that cannot be said. */
+  expectedStart: Date | null;
   suggestion: string | null;
 }

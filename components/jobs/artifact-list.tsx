@@ -1,7 +1,7 @@
 import { Download, FileBox } from 'lucide-react';
 import { Button } from '@/components/ui/button.tsx';
 import { Card, CardContent, CardDescription, CardHeader, CardTitle } from '@/components/ui/card.tsx';
-import { formatBytes } from '@/lib/format-size.ts';
+import { formatBytes } from '@computefabric/protocol/grammar/sizes';
 import type { ArtifactView } from '@/types/job-view.ts';
 
 /** More are behind the command line: a thousand rows would push everything else off the page. */

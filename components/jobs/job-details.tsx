@@ -4,9 +4,7 @@ import { LocalTime } from '@/components/shell/local-time.tsx';
 import { Card } from '@/components/ui/card.tsx';
 import { CodeLine } from '@/components/ui/code-line.tsx';
 import { Tabs } from '@/components/ui/tabs.tsx';
-import { formatDuration } from '@/lib/format-duration.ts';
 import { formatRate } from '@/lib/format-money.ts';
-import { countOf, formatMemory } from '@/lib/format-size.ts';
 import type { JobEventView, JobView } from '@/types/job-view.ts';
 
 /** The background of a job: its tries, what happened to it, and what was asked for. */
@@ -50,28 +48,18 @@ function EventList({ events }: { events: JobEventView[] }) {
 }
 
 function Spec({ job }: { job: JobView }) {
-  const { gpus, gpuModels, minVramMib, cpus, memoryMib } = job.requirements;
   return (
     <dl className="grid gap-x-8 gap-y-5 p-5 text-sm sm:grid-cols-2 lg:grid-cols-3">
       <Item name="Image">
         <span className="font-mono text-[0.8125rem] break-all">{job.image}</span>
       </Item>
-      <Item name="GPUs">
-        {gpus === 0 ? 'none' : countOf(gpus, 'GPU')}
-        {gpuModels.length > 0 ? `, ${gpuModels.join(' or ')}` : ''}
-        {minVramMib > 0 ? `, ${formatMemory(minVramMib)} or more each` : ''}
-      </Item>
-      <Item name="CPU and memory">
-        {countOf(cpus, 'core')}, {formatMemory(memoryMib)}
-      </Item>
-      <Item name="Time limit">{formatDuration(job.timeLimitSeconds)} of running</Item>
-      <Item name="Waits for a machine">
-        {job.queueTimeoutSeconds === null
-          ? 'as long as it takes'
-          : `at most ${formatDuration(job.queueTimeoutSeconds)}`}
-      </Item>
+      {job.terms.map(({ name, value }) => (
+        <Item key={name} name={name}>
+          <span className="break-words">{value}</span>
+        </Item>
+      ))}
       <Item name="Price limit">
-        {formatRate(job.maxPricePerHourMicros)} per {gpus > 0 ? 'GPU' : 'core'}
+        {formatRate(job.maxPricePerHourMicros)} per {job.usesGpus ? 'GPU' : 'core'}
       </Item>
       <Item name="Command" wide>
         {job.commandLine === null ? (

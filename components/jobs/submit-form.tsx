@@ -3,6 +3,7 @@
 import { Play } from 'lucide-react';
 import { type FormEvent, useEffect, useRef, useState, useTransition } from 'react';
 import { submitJob } from '@/actions/submit-job.ts';
+import { AdvancedFields } from '@/components/jobs/advanced-fields.tsx';
 import { PlanPanel } from '@/components/jobs/plan-panel.tsx';
 import { usePlan } from '@/components/jobs/use-plan.ts';
 import { Alert } from '@/components/ui/alert.tsx';
@@ -149,18 +150,18 @@ export function SubmitForm({ initialDraft }: { initialDraft: JobDraft }) {
             {usesGpus ? (
               <>
                 <Field
-                  name="minVramGb"
+                  name="vram"
                   label="Memory of each GPU"
-                  aside="GB or more"
-                  error={errors.minVramGb}
+                  error={errors.vram}
+                  hint="24GB is that or more; also 24GB..80GB and ..48GB."
                 >
                   {(control) => (
                     <Input
                       {...control}
-                      {...bind('minVramGb')}
-                      inputMode="decimal"
+                      {...bind('vram')}
                       placeholder="any"
                       autoComplete="off"
+                      spellCheck={false}
                     />
                   )}
                 </Field>
@@ -189,10 +190,8 @@ export function SubmitForm({ initialDraft }: { initialDraft: JobDraft }) {
             <Field name="cpus" label="CPU cores" error={errors.cpus}>
               {(control) => <Input {...control} {...bind('cpus')} inputMode="decimal" autoComplete="off" />}
             </Field>
-            <Field name="memoryGb" label="Memory" aside="GB" error={errors.memoryGb}>
-              {(control) => (
-                <Input {...control} {...bind('memoryGb')} inputMode="decimal" autoComplete="off" />
-              )}
+            <Field name="memory" label="Memory" error={errors.memory} hint="Such as 4GB or 512MB.">
+              {(control) => <Input {...control} {...bind('memory')} autoComplete="off" spellCheck={false} />}
             </Field>
           </CardContent>
         </Card>
@@ -223,16 +222,10 @@ export function SubmitForm({ initialDraft }: { initialDraft: JobDraft }) {
               name="timeLimit"
               label="Time limit"
               error={errors.timeLimit}
-              hint="The program is stopped after running this long."
+              hint="The program is stopped after running this long: 90s, 30m, 1h30m, 2d."
             >
               {(control) => (
-                <div className="grid grid-cols-[minmax(0,1fr)_8rem] gap-2">
-                  <Input {...control} {...bind('timeLimit')} inputMode="decimal" autoComplete="off" />
-                  <Select aria-label="Unit of the time limit" {...bind('timeLimitUnit')}>
-                    <option value="minutes">minutes</option>
-                    <option value="hours">hours</option>
-                  </Select>
-                </div>
+                <Input {...control} {...bind('timeLimit')} autoComplete="off" spellCheck={false} />
               )}
             </Field>
           </CardContent>
@@ -262,6 +255,8 @@ export function SubmitForm({ initialDraft }: { initialDraft: JobDraft }) {
             </Field>
           </CardContent>
         </Card>
+
+        <AdvancedFields draft={draft} errors={errors} usesGpus={usesGpus} bind={bind} />
       </div>
 
       <div className="flex flex-col gap-4 lg:sticky lg:top-21">

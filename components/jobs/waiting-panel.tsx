@@ -1,4 +1,5 @@
 import { Hourglass, Lightbulb } from 'lucide-react';
+import { LocalTime } from '@/components/shell/local-time.tsx';
 import { Card, CardContent } from '@/components/ui/card.tsx';
 import { countOf } from '@/lib/format-size.ts';
 import type { WaitingView } from '@/types/job-view.ts';
@@ -17,6 +18,12 @@ export function WaitingPanel({ waiting }: { waiting: WaitingView }) {
               {waiting.machines > 0 ? `Looked at ${countOf(waiting.machines, 'machine')}. ` : ''}
               Waiting costs nothing.
             </p>
+            {waiting.expectedStart ? (
+              <p className="mt-1 text-sm text-muted-foreground">
+                Starts by <LocalTime at={waiting.expectedStart} /> at the latest, unless a job that goes first
+                comes in; earlier, if something ends before its time limit.
+              </p>
+            ) : null}
           </div>
         </div>
         {waiting.filters.length > 0 ? (

@@ -7,6 +7,8 @@ import { usePathname } from 'next/navigation';
 const labels: Record<string, string> = {
   dashboard: 'Overview',
   jobs: 'Jobs',
+  groups: 'Groups',
+  schedules: 'Schedules',
   new: 'New job',
   'gpu-owners': 'GPU owners',
 };
@@ -55,7 +57,7 @@ export function Breadcrumb() {
 
 /** An id is shown by its random end, which is what tells two apart; its start is a date. */
 function labelOf(part: string): string {
-  const id = /^(job|prov)_.+(.{7})$/.exec(part);
+  const id = /^(job|group|prov)_.+(.{7})$/.exec(part);
   if (id) return `${id[1]}…${id[2]}`;
   return labels[part] ?? decodeURIComponent(part);
 }

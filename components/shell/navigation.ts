@@ -1,4 +1,4 @@
-import { Gauge, Layers, type LucideIcon, Server } from 'lucide-react';
+import { CalendarClock, Gauge, Layers, type LucideIcon, Server } from 'lucide-react';
 
 export interface NavigationItem {
   href: string;
@@ -13,6 +13,7 @@ export const navigation: { group: string; items: NavigationItem[] }[] = [
     items: [
       { href: '/dashboard', label: 'Overview', icon: Gauge },
       { href: '/jobs', label: 'Jobs', icon: Layers },
+      { href: '/schedules', label: 'Schedules', icon: CalendarClock },
     ],
   },
   { group: 'Provide', items: [{ href: '/gpu-owners', label: 'GPU owners', icon: Server }] },

@@ -9,8 +9,9 @@ import { jobId } from '@computefabric/protocol/ids';
 import { and, asc, eq } from 'drizzle-orm';
 import type { AttemptView, JobView } from '@/types/job-view.ts';
 import type { Viewer } from '@/types/market-view.ts';
-import { shellQuote } from '../cli-command.ts';
+import { jobTerms } from '../job-terms.ts';
 import { jobTimeline } from '../job-timeline.ts';
+import { commandLine } from '../job-to-draft.ts';
 import { databaseNow, gpusOf, toListItem } from './job-rows.ts';
 
 /** A job of a thousand tries has gone wrong in a way that more rows do not explain. */
@@ -68,15 +69,8 @@ export async function getJob(
       ...item,
       commandLine: commandLine(row.command),
       env: Object.entries(row.env).map(([name, value]) => ({ name, value })),
-      requirements: {
-        gpus: row.gpus,
-        gpuModels: row.gpuModels,
-        minVramMib: row.minVramMib,
-        cpus: row.cpuMilli / 1_000,
-        memoryMib: row.memoryMib,
-      },
-      timeLimitSeconds: row.timeLimitSeconds,
-      queueTimeoutSeconds: row.queueTimeoutSeconds,
+      terms: jobTerms(row),
+      usesGpus: row.gpus > 0,
       maxPricePerHourMicros: row.maxPricePerHourMicros,
       endReason: row.endReason,
       cancelRequestedAt: row.cancelRequestedAt,
@@ -102,9 +96,4 @@ export async function getJob(
       }),
     },
   };
-}
-
-/** A string runs in a shell and is shown as it is; a list is shown as one would type it. */
-function commandLine(command: string | string[] | null): string | null {
-  return Array.isArray(command) ? command.map(shellQuote).join(' ') : command;
 }

@@ -35,6 +35,7 @@ export function toListItem(
     image: job.image,
     state: job.state,
     isFinal: jobMachine.isTerminal(job.state),
+    isMember: job.groupId !== null,
     endSentence: job.endReason ? (job.endDetail ?? endReasonRow(job.endReason).sentence) : null,
     exitCode: job.exitCode,
     hardware: cards.length > 0 ? describeGpus(cards.map((card) => card.name)) : describeNeeds(job),

@@ -3,8 +3,8 @@ import 'server-only';
 import type { Db } from '@computefabric/db/client';
 import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
-import { jobId } from '@computefabric/protocol/ids';
-import { and, asc, desc, eq, ilike, inArray, lt, or } from 'drizzle-orm';
+import { type GroupId, jobId } from '@computefabric/protocol/ids';
+import { and, asc, desc, eq, gt, ilike, inArray, isNull, lt, or } from 'drizzle-orm';
 import type { JobListPage } from '@/types/job-view.ts';
 import type { Viewer } from '@/types/market-view.ts';
 import { type JobListRequest, statesOfFilter } from '../job-filter.ts';
@@ -29,12 +29,50 @@ export async function listJobs(
         eq(jobs.userId, viewer.userId),
         states ? inArray(jobs.state, [...states]) : undefined,
         cursor.success ? lt(jobs.id, cursor.data) : undefined,
+        // Members of groups stand under their group; who looks for something looks among them too.
+        states || request.search !== '' ? undefined : isNull(jobs.groupId),
         request.search === ''
           ? undefined
           : or(ilike(jobs.name, pattern), ilike(jobs.id, pattern), ilike(jobs.image, pattern)),
       ),
       orderBy: desc(jobs.id),
       // One more than shown tells whether there is a next page.
+      limit: limit + 1,
+      with: { leases: { orderBy: asc(leases.attempt) } },
+    }),
+  ]);
+  const shown = rows.slice(0, limit);
+  const gpusById = await gpusOf(
+    db,
+    shown.flatMap((row) => row.leases),
+  );
+  const items = shown.map((row) => toListItem(row, gpusById, now));
+  return {
+    now,
+    jobs: items,
+    nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null,
+    hasUnfinished: items.some((job) => !job.isFinal),
+  };
+}
+
+/** A page of a group's members by index: ids of members are in that order. */
+export async function listMembers(
+  db: Db,
+  viewer: Viewer,
+  groupId: GroupId,
+  after: string | null,
+  limit = pageSize,
+): Promise<JobListPage & { now: Date }> {
+  const cursor = jobId.safeParse(after);
+  const [now, rows] = await Promise.all([
+    databaseNow(db),
+    db.query.jobs.findMany({
+      where: and(
+        eq(jobs.userId, viewer.userId),
+        eq(jobs.groupId, groupId),
+        cursor.success ? gt(jobs.id, cursor.data) : undefined,
+      ),
+      orderBy: asc(jobs.id),
       limit: limit + 1,
       with: { leases: { orderBy: asc(leases.attempt) } },
     }),
