@@ -45,6 +45,8 @@ const progressEveryMs = 2_000;
 const sweepEveryMs = 15_000;
 /** Far more than the time between making a container and writing that down. */
 const danglingGraceSeconds = 30;
+/** The state of a job that is moved may take this much longer: at 20 MB/s a change of 2.4 GB. */
+export const movingStateMs = 120_000;
 const goodbyeMs = 2_000;
 const removeMs = 10_000;
 const rejectMs = 10_000;
@@ -112,7 +114,7 @@ export class Agent implements SessionTasks {
     await Promise.all(runners.map((runner) => runner.stop('provider-left')));
     await withDeadline(
       Promise.all(runners.map((runner) => runner.run())),
-      graceMs + drainMs,
+      graceMs + drainMs + (runners.some(({ record }) => record.spec.checkpoint) ? movingStateMs : 0),
       'bringing tasks home',
     ).catch((thrown: unknown) => {
       if (!(thrown instanceof DeadlineError)) throw thrown;

@@ -3,13 +3,14 @@ import { toError } from '@computefabric/runtime/errors';
 import { Lifecycle, runUntilSignal } from '@computefabric/runtime/lifecycle';
 import { createLogger, type Logger } from '@computefabric/runtime/log';
 import { longestGraceSeconds } from './admission/admit.ts';
+import { movingStateMs } from './agent.ts';
 import { compose, drainMs } from './compose.ts';
 import { parseConfig, type ProviderConfig } from './config.ts';
 import { ReplacedError } from './control-plane/session.ts';
 import { exitCodes, StartError } from './start-error.ts';
 
 /** Closing the agent brings its tasks home: the slowest may take its whole grace time first. */
-const closeMs = longestGraceSeconds * 1_000 + drainMs + 20_000;
+const closeMs = longestGraceSeconds * 1_000 + drainMs + movingStateMs + 20_000;
 
 /** The agent: reads its settings, works until SIGTERM or SIGINT, leaves no container behind. */
 async function main(): Promise<void> {

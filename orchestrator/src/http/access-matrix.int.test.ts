@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { hashSecret } from '@computefabric/protocol/api-key';
 import type { Contract } from '@computefabric/protocol/contract';
 import { allContracts } from '@computefabric/protocol/contracts';
+import { newId } from '@computefabric/protocol/ids';
 import { encodeLogFrames } from '@computefabric/protocol/log-frames';
 import { listArtifacts } from '@computefabric/protocol/user-api/artifacts';
 import { createJob } from '@computefabric/protocol/user-api/jobs';
@@ -162,6 +163,7 @@ const matrix: Record<string, Entry> = {
   listJobEvents: { expected: ownObject(200), request: ofJob('/events') },
   getJobLogs: { expected: ownObject(200), request: ofJob('/logs') },
   streamJob: { expected: ownObject(200), request: ofJob('/stream') },
+  listCheckpoints: { expected: ownObject(200), request: ofJob('/checkpoints') },
   listArtifacts: { expected: ownObject(200), request: ofJob('/artifacts') },
   downloadArtifact: {
     expected: ownObject(200),
@@ -284,6 +286,48 @@ const matrix: Record<string, Entry> = {
         body: bytes,
       };
     },
+  },
+  beginCheckpoint: {
+    expected: ownLease,
+    request: leaseCall('/checkpoints', {}, (task) => task.start()),
+  },
+  missingChunks: {
+    expected: { ...ownLease, provider: 404 }, // its job saves nothing now
+    request: leaseCall('/missing-chunks', { sha256: ['0'.repeat(64)] }),
+  },
+  putChunk: {
+    expected: { ...ownLease, provider: 404 },
+    request: async () => ({
+      ...(await leaseCall(`/chunks?sha256=${'0'.repeat(64)}&size_bytes=1`, {})()),
+      method: 'PUT',
+      json: undefined,
+      body: new Uint8Array(1),
+    }),
+  },
+  commitCheckpoint: {
+    expected: { ...ownLease, provider: 404 },
+    request: async () => {
+      const bytes = new Uint8Array(Buffer.from('{"version":1,"folders":[],"files":[],"links":[]}'));
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      return {
+        ...(await leaseCall(`/checkpoints/${newId('checkpoint')}/manifest?sha256=${sha256}`, {})()),
+        method: 'PUT',
+        json: undefined,
+        body: bytes,
+      };
+    },
+  },
+  readState: {
+    expected: { ...ownLease, provider: 404 }, // it began anew
+    request: async () => ({ ...(await leaseCall('/state', {})()), method: 'GET', json: undefined }),
+  },
+  readStateChunk: {
+    expected: { ...ownLease, provider: 404 },
+    request: async () => ({
+      ...(await leaseCall(`/state/chunks/${'0'.repeat(64)}`, {})()),
+      method: 'GET',
+      json: undefined,
+    }),
   },
   endedLease: { expected: ownLease, request: leaseCall('/ended', ended) },
   releasedLease: {

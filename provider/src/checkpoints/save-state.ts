@@ -14,8 +14,9 @@ import { StateCutter } from './cut-state.ts';
 const frozenSeconds = 120;
 /** The renter's own command before a save. */
 const commandSeconds = 300;
-/** From reading to the commit, over whatever line. */
+/** From reading to the commit, over whatever line; the last save holds up the job and the machine's room. */
 const saveMs = 3_600_000;
+const lastSaveMs = 600_000;
 /** Chunks that are sent at once. */
 const senders = 4;
 /** A chunk that was there when asked can be gone when it counts; after so many rounds the save is given up. */
@@ -39,7 +40,7 @@ export async function keepSaving(task: SavingTask, containerId: string, signal: 
     await pause(Math.max(dueMs, 0), signal);
     if (signal.aborted) return;
     const begun = performance.now();
-    await saver.save(signal);
+    await saver.save(signal, saveMs);
     dueMs = everyMs - (performance.now() - begun);
   }
 }
@@ -50,7 +51,7 @@ export async function saveLastState(
   containerId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await new StateSaver(task, containerId).save(signal);
+  await new StateSaver(task, containerId).save(signal, lastSaveMs);
 }
 
 /**
@@ -72,9 +73,9 @@ class StateSaver {
    * @returns whether there is a new checkpoint
    * @throws LeaseGone
    */
-  async save(outer: AbortSignal): Promise<boolean> {
+  async save(outer: AbortSignal, deadlineMs: number): Promise<boolean> {
     const { output, log, journal } = this.#task;
-    const signal = AbortSignal.any([outer, AbortSignal.timeout(saveMs)]);
+    const signal = AbortSignal.any([outer, AbortSignal.timeout(deadlineMs)]);
     try {
       return await this.#save(signal);
     } catch (thrown) {

@@ -1,13 +1,14 @@
 import { invariant } from '@computefabric/runtime/invariant';
-import { DeadlineError, withDeadline } from '@computefabric/runtime/wait';
+import { withDeadline } from '@computefabric/runtime/wait';
 import { isChunk, readManifest, stateArchive, StateMismatch } from '../../checkpoints/restore-archive.ts';
 import { CallRefused } from '../../control-plane/client.ts';
+import { LeaseGone } from '../../control-plane/lease-reports.ts';
 import type { TaskContext } from '../task-context.ts';
 import { TaskFailure } from '../task-failure.ts';
 
 /** The slowest line that a state is given, beside a minute: 64 KiB/s; and never more than this. */
 const mostSeconds = 7_200;
-const restoreSeconds = (bytes: number) => Math.min(60 + bytes / 65_536, mostSeconds);
+const restoreSeconds = (bytes: number) => Math.min(60 + Math.ceil(bytes / 65_536), mostSeconds);
 
 const explanationMs = 1_000;
 
@@ -37,10 +38,12 @@ export async function restoreState(task: TaskContext): Promise<void> {
       done,
     ]).catch(async (thrown: unknown) => {
       archive.destroy();
-      // What ended the archive explains more than that it ended.
-      await withDeadline(done, explanationMs, 'ending the archive of a state').catch((cause: unknown) => {
-        if (!(cause instanceof DeadlineError)) throw cause;
-      });
+      // What was wrong with the state explains more than that the engine got only a part of it.
+      const cause = await withDeadline(done, explanationMs, 'ending the archive').catch(
+        (error: unknown) => error,
+      );
+      if (cause instanceof StateMismatch || cause instanceof CallRefused || cause instanceof LeaseGone)
+        throw cause;
       throw thrown;
     });
     await journal.update({ restored: true });
