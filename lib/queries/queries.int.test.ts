@@ -20,7 +20,7 @@ import { findJob } from './find-job.ts';
 import { findViewer } from './find-viewer.ts';
 import { getJob } from './get-job.ts';
 import { burnPerHour, getOverview, hasOnlineMachine } from './get-overview.ts';
-import { listJobs } from './list-jobs.ts';
+import { listJobs, listMembers } from './list-jobs.ts';
 import { listMachines } from './list-machines.ts';
 
 let db: Db;
@@ -167,6 +167,25 @@ describe('what a viewer can read', () => {
     const viewer = await newViewer();
     expect(await getJob(db, viewer, "job_' or 1=1 --")).toBeNull();
     expect(await findArtifact(db, viewer, 'x', 'y')).toBeNull();
+  });
+});
+
+describe('members of a group', () => {
+  it('stand under their group in the order of their indexes, and among all jobs only for who looks for them', async () => {
+    const [viewer, stranger] = [await newViewer(), await newViewer('Eve')];
+    const groupId = newId('group');
+    const ids = [newId('job'), newId('job'), newId('job')].toSorted((a, b) => (a < b ? -1 : 1));
+    for (const [groupIndex, id] of ids.entries())
+      await newJob(viewer, { id, groupId, groupIndex, name: `sweep-${groupIndex}` });
+    const single = await newJob(viewer);
+
+    expect((await listJobs(db, viewer, allJobs)).jobs.map((job) => job.id)).toEqual([single]);
+    expect((await listJobs(db, viewer, { ...allJobs, search: 'sweep' })).jobs).toHaveLength(3);
+    const first = await listMembers(db, viewer, groupId, null, 2);
+    expect(first.jobs.map((job) => job.id)).toEqual(ids.slice(0, 2));
+    const rest = await listMembers(db, viewer, groupId, first.nextCursor, 2);
+    expect(rest).toMatchObject({ jobs: [{ id: ids[2], isMember: true }], nextCursor: null });
+    expect((await listMembers(db, stranger, groupId, null)).jobs).toEqual([]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { Layers, Plus, SearchX } from 'lucide-react';
 import Link from 'next/link';
+import { GroupList } from '@/components/groups/group-list.tsx';
 import { JobFilters } from '@/components/jobs/job-filters.tsx';
 import { JobList } from '@/components/jobs/job-list.tsx';
 import { LiveRefresh } from '@/components/shell/live-refresh.tsx';
@@ -8,6 +9,7 @@ import { Button } from '@/components/ui/button.tsx';
 import { Card } from '@/components/ui/card.tsx';
 import { Empty } from '@/components/ui/empty.tsx';
 import { getDb } from '@/lib/db.ts';
+import { listGroups } from '@/lib/groups.ts';
 import { jobFilters, jobListHref, type JobListRequest, readJobListRequest } from '@/lib/job-filter.ts';
 import { listJobs } from '@/lib/queries/list-jobs.ts';
 import { requireSession } from '@/lib/session.ts';
@@ -21,16 +23,23 @@ interface JobsPageProps {
 }
 
 export default async function JobsPage({ searchParams }: JobsPageProps) {
-  const { viewer } = await requireSession();
+  const session = await requireSession();
+  const { viewer } = session;
   const request = readJobListRequest(await searchParams);
-  const { jobs, nextCursor, hasUnfinished, now } = await listJobs(getDb(), viewer, request);
+  const isFirst = request.filter === null && request.search === '' && request.cursor === null;
+  const [{ jobs, nextCursor, hasUnfinished, now }, groups] = await Promise.all([
+    listJobs(getDb(), viewer, request),
+    isFirst ? listGroups(session) : [],
+  ]);
+  const groupsGoOn = groups.some(({ state }) => state === 'active');
   return (
     <>
-      <LiveRefresh active={hasUnfinished} intervalMs={refreshMs} />
+      <LiveRefresh active={hasUnfinished || groupsGoOn} intervalMs={refreshMs} />
       <PageHeader title="Jobs" description="Everything that you have submitted, newest first.">
         <NewJobButton />
       </PageHeader>
       <JobFilters key={request.filter} request={request} />
+      {groups.length > 0 ? <GroupList groups={groups} /> : null}
       <Card>{jobs.length > 0 ? <JobList jobs={jobs} now={now} /> : <NoJobs request={request} />}</Card>
       {request.cursor || nextCursor ? (
         <nav aria-label="Pages" className="mt-4 flex justify-between gap-4">

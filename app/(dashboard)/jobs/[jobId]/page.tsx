@@ -5,12 +5,14 @@ import { JobDetails } from '@/components/jobs/job-details.tsx';
 import { JobHeader } from '@/components/jobs/job-header.tsx';
 import { JobTimeline } from '@/components/jobs/job-timeline.tsx';
 import { LogViewer } from '@/components/jobs/log-viewer.tsx';
+import { PlacePanel } from '@/components/jobs/place-panel.tsx';
 import { WaitingPanel } from '@/components/jobs/waiting-panel.tsx';
 import { LiveRefresh } from '@/components/shell/live-refresh.tsx';
 import { Alert } from '@/components/ui/alert.tsx';
 import { Card, CardContent } from '@/components/ui/card.tsx';
 import { getBalance } from '@/lib/balance.ts';
 import { getDb } from '@/lib/db.ts';
+import { getPlace } from '@/lib/groups.ts';
 import { getJob } from '@/lib/queries/get-job.ts';
 import { findJob } from '@/lib/queries/find-job.ts';
 import { requireSession } from '@/lib/session.ts';
@@ -35,8 +37,9 @@ export default async function JobPage({ params }: JobPageProps) {
   const found = await getJob(getDb(), session.viewer, (await params).jobId);
   if (!found) notFound();
   const { now } = found;
-  const [balance, waiting] = await Promise.all([
+  const [balance, place, waiting] = await Promise.all([
     getBalance(),
+    found.job.isMember || found.job.state === 'blocked' ? getPlace(session, found.job.id) : null,
     found.job.state === 'queued' ? getWaiting(session, found.job.id) : null,
   ]);
   const job: JobView = { ...found.job, playMoney: balance?.playMoney ?? false };
@@ -46,6 +49,7 @@ export default async function JobPage({ params }: JobPageProps) {
       <JobHeader job={job} now={now} />
       <div className="flex flex-col gap-6">
         <Outcome job={job} />
+        {place ? <PlacePanel place={place} /> : null}
         {waiting ? <WaitingPanel waiting={waiting} /> : null}
         <Card aria-label="Timeline">
           <CardContent>
@@ -83,6 +87,7 @@ function Outcome({ job }: { job: JobView }) {
 
 function emptyLogText(job: JobView): string {
   if (job.isFinal) return 'The program printed nothing.';
+  if (job.state === 'blocked') return 'Output appears here once what it waits for has ended and it runs.';
   if (job.state === 'queued') return 'Output appears here once a machine runs the job.';
   if (job.state === 'preparing') return 'The machine is preparing the container.';
   return 'No output yet.';

@@ -11,7 +11,14 @@ import { money } from '../jobs/cost.ts';
 import { printPlan, refuseUnaffordable, refuseUnmatched } from '../jobs/plan.ts';
 import type { CheckedJob } from '../jobs/spec-from-flags.ts';
 import { ReaderGone } from '../terminal/terminal.ts';
-import type { SubmitFlags } from './submit.ts';
+
+/** What of `submit` is about how, and not about what. */
+interface HowFlags {
+  yes?: boolean;
+  detach?: boolean;
+  plan?: boolean;
+  cancelOnInterrupt?: boolean;
+}
 
 /** Asks whether to submit; rejects when the answer is no. */
 type Ask = (question: string, fallback: boolean, interrupt: AbortSignal) => Promise<void>;
@@ -20,7 +27,7 @@ type Ask = (question: string, fallback: boolean, interrupt: AbortSignal) => Prom
 export async function submitGroup(
   cli: Cli,
   { spec, array, machines }: CheckedJob,
-  flags: SubmitFlags,
+  flags: HowFlags,
   ask: Ask,
 ): Promise<number> {
   const group = checked({
@@ -59,7 +66,7 @@ export async function submitGroup(
   return await followToEnd(cli, made, flags);
 }
 
-async function followToEnd(cli: Cli, made: GroupView, flags: SubmitFlags): Promise<number> {
+async function followToEnd(cli: Cli, made: GroupView, flags: HowFlags): Promise<number> {
   const client = await cli.client();
   const signal = AbortSignal.any([cli.interrupts.catch(), cli.terminal.readerGone]);
   try {
