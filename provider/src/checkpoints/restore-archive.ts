@@ -44,6 +44,8 @@ export function stateArchive(
   fetchChunk: (sha256: string) => Promise<Buffer>,
 ): { archive: Readable; done: Promise<void> } {
   const tar = pack();
+  // Whoever waits for `done` learns of a failure; as an event that nobody hears it would end the process.
+  tar.on('error', () => undefined);
   const write = async () => {
     for (const { path, mode, uid, gid } of manifest.folders) {
       tar.entry({ name: `${path}/`, type: 'directory', mode, uid, gid });
@@ -55,6 +57,7 @@ export function stateArchive(
         const entry = tar.entry({ name, mode, uid, gid, size, mtime }, (error) =>
           error ? reject(error) : resolve(),
         );
+        entry.on('error', () => undefined); // likewise
         fill(entry, file.chunks, fetchChunk).catch((thrown: unknown) => reject(toError(thrown)));
       });
     }
@@ -64,6 +67,7 @@ export function stateArchive(
     tar.finalize();
   };
   const archive = Readable.from(tar, { objectMode: false });
+  archive.on('error', () => undefined); // likewise
   const done = write().catch((thrown: unknown) => {
     tar.destroy(toError(thrown));
     throw thrown;

@@ -82,9 +82,16 @@ async function handOn(work: () => Promise<void>): Promise<void> {
 }
 
 async function* bytesOf(content: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
-  for await (const part of content) {
-    invariant(part instanceof Uint8Array, 'an archive is made of bytes');
-    yield part;
+  try {
+    for await (const part of content) {
+      invariant(part instanceof Uint8Array, 'an archive is made of bytes');
+      yield part;
+    }
+  } catch (error) {
+    // Else it would look as if the receiver had failed.
+    throw new ContainerError('state-unreadable', `the state could not be read: ${toError(error).message}`, {
+      cause: error,
+    });
   }
 }
 
