@@ -28,7 +28,8 @@ export class EngineFloor {
       'GET',
       `/containers/${listed[0].Id}/json`,
     );
-    return { Config, HostConfig };
+    // A network namespace of its own, made by this start: what anybody gets who asks the engine for this container.
+    return { Config: { ...Config, Hostname: 'job' }, HostConfig: { ...HostConfig, NetworkMode: 'none' } };
   }
 
   /** Milliseconds until the first byte of output; the container is removed again. */

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { Client } from '@computefabric/api-client/client';
+import { pause } from '@computefabric/runtime/wait';
 import { startMarket } from '../../tests/journeys/market.ts';
 import { until } from '../../tests/journeys/program.ts';
 import { mean, measuredOn, printTable, quantile, writeJson } from '../report.ts';
@@ -12,6 +13,8 @@ Docker, turn by turn with the Engine API alone making the same container. The di
 
 /** Programs start differently fast the first times: files are read, code is compiled. */
 const warmUps = 5;
+/** An idle system: the one measured next does not share the processors with what the one before left to do. */
+const idleMs = 1_500;
 
 export async function latencyBench(args: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -37,7 +40,9 @@ export async function latencyBench(args: string[]): Promise<void> {
     for (let run = -warmUps; run < runs; run += 1) {
       const system = await throughSystem(market.client, market.image);
       await untilIdle(market.client);
+      await pause(idleMs);
       const alone = await engine.run(template, ['/bin/sh', '-c', command]);
+      await pause(idleMs);
       if (run < 0) continue;
       ours.push(system);
       floor.push(alone);

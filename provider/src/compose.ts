@@ -55,6 +55,7 @@ export async function compose(
   lifecycle.add('signs of life', () => clearInterval(living));
 
   const driver = makeDriver(config, await obtainAgentId(home));
+  lifecycle.add('prepared networks', () => driver.close());
   const machine = await lookAtMachine(config, driver);
   log.info(
     { docker_version: machine.docker_version, cpus: machine.cpus, gpus: machine.gpus.length },
@@ -100,9 +101,13 @@ async function lockHome(home: AgentHome) {
   );
 }
 
-function makeDriver(config: ProviderConfig, agentId: string): ContainerDriver {
+function makeDriver(config: ProviderConfig, agentId: string): DockerDriver {
   try {
-    return new DockerDriver({ address: parseEngineAddress(config.dockerHost), agentId });
+    return new DockerDriver({
+      address: parseEngineAddress(config.dockerHost),
+      agentId,
+      prepareNetworks: config.network === 'none',
+    });
   } catch (thrown) {
     throw new StartError(toError(thrown).message, 'configuration', thrown);
   }

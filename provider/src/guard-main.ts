@@ -33,6 +33,8 @@ async function main(): Promise<void> {
       { home, lock: taken.lock, clock: systemBootClock, log, removeContainer },
       stop.signal,
     );
+    // Whose agent is gone for good: what that one kept ready for its next task goes too.
+    if (!stop.signal.aborted) await driver.close();
   } finally {
     await taken.lock.release();
     log.info('done');

@@ -10,6 +10,7 @@ import { directoryName } from './docker-state.ts';
 import { inspectImage } from './docker-images.ts';
 import { containerReply, type ImageReply } from './engine-replies.ts';
 import { findTemplateMismatch, hostConfig, type TaskHostConfig } from './host-config.ts';
+import { holderOf, type NetworkHolders } from './network-holders.ts';
 import { listOwned, removeLease } from './owned-resources.ts';
 import { OUTPUTS_DIRECTORY, taskEnvironment } from './task-environment.ts';
 import { taskLabels } from './task-labels.ts';
@@ -25,6 +26,7 @@ export async function createTask(
   agentId: string,
   spec: TaskSpec,
   engineLogFileBytes: number,
+  holders: NetworkHolders | null,
 ): Promise<string> {
   checkTaskSpec(spec);
   const image = await inspectImage(engine, spec.image);
@@ -33,27 +35,26 @@ export async function createTask(
   const name = resourceName(agentId, spec.leaseId);
   const settings = hostConfig({
     spec,
-    networkMode: spec.network === 'none' ? 'none' : name,
+    networkMode: spec.network === 'none' ? ((await holders?.take()) ?? 'none') : name,
     imageVolumes: image.Config.Volumes,
     stateDirectory: spec.stateDirectory,
     engineLogFileBytes,
   });
   const body = createRequest(agentId, spec, image, name, settings);
 
-  const owned = (await listOwned(engine, agentId)).filter((resource) => resource.leaseId === spec.leaseId);
-  if (owned.some((resource) => resource.kind === 'container')) {
-    throw new ContainerError('task-exists', `the lease ${spec.leaseId} has a container already`);
-  }
-  // A network without a container: an earlier try to create died between the two.
-  if (owned.length > 0) await removeLease(engine, agentId, spec.leaseId);
+  if (spec.network === 'bridge') await makeRoomForNetwork(engine, agentId, spec.leaseId);
 
   try {
     if (spec.network === 'bridge') await createNetwork(engine, agentId, spec, name);
     const containerId = await createContainer(engine, body);
-    await verify(engine, containerId, body);
-    await makeDirectories(engine, containerId, spec.stateDirectory);
+    await Promise.all([
+      verify(engine, containerId, body),
+      makeDirectories(engine, containerId, spec.stateDirectory),
+    ]);
     return containerId;
   } catch (error) {
+    // The name was taken: by the container that the lease has already, which stays.
+    if (isContainerError(error, 'task-exists')) throw error;
     try {
       await removeLease(engine, agentId, spec.leaseId);
     } catch {
@@ -61,6 +62,15 @@ export async function createTask(
     }
     throw error;
   }
+}
+
+/** A network without a container: an earlier try to create died between the two. */
+async function makeRoomForNetwork(engine: DockerEngine, agentId: string, leaseId: string): Promise<void> {
+  const owned = (await listOwned(engine, agentId)).filter((resource) => resource.leaseId === leaseId);
+  if (owned.some((resource) => resource.kind === 'container')) {
+    throw new ContainerError('task-exists', `the lease ${leaseId} has a container already`);
+  }
+  if (owned.length > 0) await removeLease(engine, agentId, leaseId);
 }
 
 /** What is sent to the engine. Everything but numbers, identity, command and environment is the same for all. */
@@ -81,7 +91,8 @@ function createRequest(
   return {
     name,
     Image: image.Id,
-    Hostname: 'job',
+    // With a prepared network comes the name of what holds it, which is the same.
+    ...(holderOf(settings.NetworkMode ?? '') === null ? { Hostname: 'job' } : {}),
     ...(typeof spec.command === 'string' ? { Entrypoint: ['/bin/sh', '-c'], Cmd: [spec.command] } : {}),
     ...(Array.isArray(spec.command) ? { Cmd: [...spec.command] } : {}),
     Env: taskEnvironment(spec, Env),

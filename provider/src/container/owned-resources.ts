@@ -3,14 +3,25 @@ import type { OwnedResource, TaskState } from './container-driver.ts';
 import { ContainerError, isContainerError } from './container-error.ts';
 import type { DockerEngine } from './docker-engine.ts';
 import { containerListReply, networkListReply } from './engine-replies.ts';
+import { holderOf, removeHolder } from './network-holders.ts';
 import { labels, readLabels } from './task-labels.ts';
 
 const LIST_SECONDS = 30;
 /** Killing, then deleting a writable layer of many gigabytes. */
 const REMOVE_SECONDS = 120;
 
-/** Every container and network with this agent's label. */
+interface EngineResources {
+  owned: OwnedResource[];
+  /** The prepared network namespace that a container has joined. */
+  holders: Map<OwnedResource, string>;
+}
+
+/** Every container and network of this agent's tasks. */
 export async function listOwned(engine: DockerEngine, agentId: string): Promise<OwnedResource[]> {
+  return (await listResources(engine, agentId)).owned;
+}
+
+async function listResources(engine: DockerEngine, agentId: string): Promise<EngineResources> {
   const filters = { label: [`${labels.agent}=${agentId}`] };
   const [containers, networks] = await Promise.all([
     engine.call('listing containers', LIST_SECONDS, (client, signal) =>
@@ -21,30 +32,40 @@ export async function listOwned(engine: DockerEngine, agentId: string): Promise<
     ),
   ]);
   const owned: OwnedResource[] = [];
-  for (const { Id, State, Labels, Created } of containerListReply.parse(containers)) {
+  const holders = new Map<OwnedResource, string>();
+  for (const { Id, State, Labels, Created, HostConfig } of containerListReply.parse(containers)) {
     const named = readLabels(Labels);
     if (named === null) continue;
-    owned.push({
+    const createdAt = new Date(Created * 1000);
+    const container: OwnedResource = {
       kind: 'container',
       id: Id,
       ...named,
       state: taskState(State),
-      createdAt: new Date(Created * 1000),
-    });
+      createdAt,
+    };
+    owned.push(container);
+    const holder = holderOf(HostConfig.NetworkMode);
+    if (holder !== null) holders.set(container, holder);
   }
   for (const { Id, Labels, Created } of networkListReply.parse(networks)) {
     const named = readLabels(Labels);
     if (named === null) continue;
     owned.push({ kind: 'network', id: Id, leaseId: named.leaseId, createdAt: new Date(Created) });
   }
-  return owned;
+  return { owned, holders };
 }
 
-/** Removes what the lease has: the container first, since a network in use cannot go. */
+/** Removes what the lease has: the container first, since a network in use cannot go, and last what held it. */
 export async function removeLease(engine: DockerEngine, agentId: string, leaseId: string): Promise<void> {
-  const owned = (await listOwned(engine, agentId)).filter((resource) => resource.leaseId === leaseId);
+  const resources = await listResources(engine, agentId);
+  const owned = resources.owned.filter((resource) => resource.leaseId === leaseId);
   for (const { kind, id } of owned) if (kind === 'container') await removeContainer(engine, id);
   for (const { kind, id } of owned) if (kind === 'network') await removeNetwork(engine, id);
+  for (const resource of owned) {
+    const holder = resources.holders.get(resource);
+    if (holder !== undefined) await removeHolder(engine, holder);
+  }
 }
 
 /** The engine's states in our words. A paused task is one that runs, only not now. */

@@ -11,6 +11,8 @@ const WORDINGS: readonly [RegExp, ContainerErrorCode][] = [
     'command-not-found',
   ],
   [/no space left on device/i, 'disk-full'],
+  // Its prepared network has gone meanwhile.
+  [/cannot join network|joining network namespace/i, 'network-failed'],
   [
     /failed to set up container networking|failed to create endpoint|could not find an available.*address pool|iptables/i,
     'network-failed',

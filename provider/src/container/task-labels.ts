@@ -10,6 +10,8 @@ export const labels = {
   lease: 'computefabric.lease',
   job: 'computefabric.job',
   fence: 'computefabric.fence',
+  /** On what holds a network namespace for a task that is still to come. */
+  holder: 'computefabric.holder',
 } as const;
 
 export function taskLabels(
