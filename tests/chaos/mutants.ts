@@ -34,7 +34,7 @@ export const mutants = {
         import { leases } from '@computefabric/db/schema/leases';
         import { eq } from 'drizzle-orm';
         import { renewLease as checked } from 'original';
-        export { findLeasesOf, hasUntoldStop } from 'original';
+        export { findLeasesOf } from 'original';
         export async function renewLease(db, providerId, task, ttlSeconds) {
           const renewed = await checked(db, providerId, task, ttlSeconds);
           if (renewed) return renewed;

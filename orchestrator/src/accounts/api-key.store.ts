@@ -1,6 +1,5 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { type apiKeyKinds, apiKeys } from '@computefabric/db/schema/api-keys';
-import { providers } from '@computefabric/db/schema/providers';
 import { users } from '@computefabric/db/schema/users';
 import type { ApiKeyId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { and, desc, eq, isNull, or, sql } from 'drizzle-orm';
@@ -45,13 +44,16 @@ export async function touchKey(db: Db, id: ApiKeyId): Promise<void> {
     .where(and(eq(apiKeys.id, id), wasNotUsedLately()));
 }
 
-/** Hash of a machine's secret; undefined when there is no such machine. */
-export async function findCredentialHash(db: Db, providerId: ProviderId): Promise<string | undefined> {
-  const [row] = await db
-    .select({ hash: providers.credentialHash })
-    .from(providers)
-    .where(eq(providers.id, providerId));
-  return row?.hash;
+/** Hashes of machines' secrets, in the same order; undefined where there is no such machine. */
+export async function findCredentialHashes(
+  db: Db,
+  providerIds: readonly ProviderId[],
+): Promise<(string | undefined)[]> {
+  const { rows } = await db.execute<{ id: string; hash: string }>(
+    sql`select id, credential_hash as hash from providers where id = any(${sql.param([...providerIds])}::text[])`,
+  );
+  const hashOf = new Map(rows.map(({ id, hash }) => [id, hash]));
+  return providerIds.map((id) => hashOf.get(id));
 }
 
 /** Writes a key that lives for `expiresInSeconds`, or for ever; null when one of that id exists already. */

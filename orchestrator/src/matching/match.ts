@@ -76,7 +76,7 @@ export class Matcher {
     if (isNew && shape) this.#demand.observe(shape.task(this.fleet.kinds));
   }
 
-  /** What can be placed now, at most so many jobs. `nowMs`: any monotonic clock. */
+  /** What can be placed now, at most so many jobs. `nowMs` is that of a monotonic clock. */
   propose(limit: number, nowMs: number): Proposals {
     const order = new TinyQueue(
       [...this.queue.accounts.values()].map((account) => this.#standing(account)),
