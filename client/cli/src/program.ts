@@ -370,6 +370,17 @@ function addMarketCommands(program: CfabCommand, run: RunCommand): void {
         (await import('./commands/machines.ts')).createJoinToken(cli, flags),
       ),
     );
+  machine
+    .command('tier')
+    .description('For the operator of the market: how far you vouch for any machine.')
+    .example(['cfab machine tier prov_01kb3q verified', 'jobs that ask for a verified machine may use it'])
+    .argument('<machine>', 'id of the machine')
+    .argument('<tier>', 'community, verified or trusted')
+    .action((id: string, tier: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/machine-tier.ts')).setMachineTier(cli, id, tier),
+      ),
+    );
   addAvailabilityCommands(machine, run);
 }
 
@@ -420,7 +431,9 @@ function addAvailabilityCommands(machine: CfabCommand, run: RunCommand): void {
     );
   machine
     .command('maintenance')
-    .description('Plan an absence: only jobs that must end before it are placed; what still runs then moves.')
+    .description(
+      'Plan an absence: jobs that must end before it, or keep a checkpoint, are placed; what still runs then moves.',
+    )
     .example(
       ['cfab machine maintenance cobalt-otter --from 2h --until 5h', 'counted from now'],
       ['cfab machine maintenance cobalt-otter --cancel', 'take it back'],

@@ -220,6 +220,14 @@ const matrix: Record<string, Entry> = {
     }),
   },
   cancelMaintenance: { expected: ownObject(200), request: ofIdleMachine('/maintenance', 'DELETE') },
+  setMachineTier: {
+    expected: { ...ownObject(403), other: 403, operator: 200 },
+    request: async () => ({
+      path: `/v1/admin/providers/${otherMachine.providerId}`,
+      method: 'PATCH',
+      json: { tier: 'verified' },
+    }),
+  },
   createJoinToken: { expected: everyUser(201), request: post('/v1/join-tokens', {}) },
   whoAmI: { expected: everyUser(200), request: get('/v1/me') },
   getBalance: { expected: everyUser(200), request: get('/v1/balance') },

@@ -1,5 +1,7 @@
 import type { ProviderId } from '@computefabric/protocol/ids';
+import type { TrustTier } from '@computefabric/protocol/trust-tier';
 import * as contracts from '@computefabric/protocol/user-api/machines';
+import { setMachineTier } from '@computefabric/protocol/user-api/operator';
 import type { z } from 'zod';
 import type { CallOptions, Transport } from './transport.ts';
 
@@ -27,6 +29,9 @@ export function machineCalls(transport: Transport) {
     ) => transport.call(contracts.planMaintenance, { params: { provider }, body: request, ...options }),
     cancelMaintenance: (provider: ProviderId, options: CallOptions = {}) =>
       transport.call(contracts.cancelMaintenance, { params: { provider }, ...options }),
+    /** For the operator: how far the market vouches for any machine. */
+    setTier: (provider: ProviderId, tier: TrustTier, options: CallOptions = {}) =>
+      transport.call(setMachineTier, { params: { provider }, body: { tier }, ...options }),
     /** A secret with which one machine can join, once. */
     createJoinToken: (request: { expires_in_seconds?: number | undefined } = {}, options: CallOptions = {}) =>
       transport.call(contracts.createJoinToken, { body: request, ...options }),

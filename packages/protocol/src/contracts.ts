@@ -9,6 +9,7 @@ import * as groups from './user-api/groups.ts';
 import * as jobs from './user-api/jobs.ts';
 import * as logs from './user-api/logs.ts';
 import * as machines from './user-api/machines.ts';
+import * as operator from './user-api/operator.ts';
 import * as quotes from './user-api/quotes.ts';
 import * as schedules from './user-api/schedules.ts';
 
@@ -31,6 +32,7 @@ export const allContracts: readonly Contract[] = [
   quotes,
   machines,
   account,
+  operator,
   session,
   leases,
   leaseCheckpoints,

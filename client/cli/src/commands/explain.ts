@@ -38,6 +38,7 @@ export function waitingLines(waiting: Waiting): string[] {
   const lines = facts([
     ['place', `${waiting.position} in the queue`],
     ['why', plainText(waiting.summary)],
+    ...(waiting.expected_start === null ? [] : startLine(waiting.expected_start)),
     ...(waiting.suggestion === null ? [] : ([['help', plainText(waiting.suggestion)]] as [string, string][])),
   ]);
   if (waiting.filters.length === 0) return lines;
@@ -54,4 +55,12 @@ export function waitingLines(waiting: Waiting): string[] {
     { title: 'WHY' },
   ];
   return [...lines, '', ...table(columns, rows).map((line) => `  ${line}`)];
+}
+
+/** An upper bound, and told as one: what runs may end early, and a job that goes first may come in. */
+function startLine(moment: string): [string, string][] {
+  return [
+    ['starts', `by ${moment} at the latest, when what runs takes its whole time limit;`],
+    ['', 'a job that goes first may come in before it'],
+  ];
 }

@@ -400,10 +400,11 @@ describe('cancel', () => {
   });
 });
 
-test('explain tells each rule and what would change it', async () => {
-  account(sampleJob({ waiting: sampleWaiting() }));
+test('explain tells each rule and what would change it, and when it starts at the latest', async () => {
+  account(sampleJob({ waiting: sampleWaiting({ expected_start: '2026-03-01T12:30:00.000Z' }) }));
   const { code, stdout } = await bench.run(['explain', 'mnist-7k2']);
   expect(code).toBe(0);
+  expect(stdout).toContain('by 2026-03-01T12:30:00.000Z at the latest');
   expect(stdout).toMatch(/vram\s+2 of 2\s+2\s+2 machines have less/);
   const json = await bench.run(['explain', 'mnist-7k2', '--json']);
   expect(onlyJson(json.stdout)).toMatchObject({ state: 'queued', waiting: { position: 1 } });

@@ -7,6 +7,7 @@ import { groupRoutes } from './group-routes.ts';
 import { jobRoutes } from './job-routes.ts';
 import { logRoutes } from './log-routes.ts';
 import { marketRoutes } from './market-routes.ts';
+import { operatorRoutes } from './operator-routes.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import type { UserRouteDeps } from './user-route-deps.ts';
 
@@ -22,5 +23,6 @@ export function userRoutes(deps: UserRouteDeps): BoundRoute[] {
     marketRoutes,
     availabilityRoutes,
     accountRoutes,
+    operatorRoutes,
   ].flatMap((routes) => routes(deps));
 }
