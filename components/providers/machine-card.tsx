@@ -36,7 +36,7 @@ export function MachineCard({ machine, now }: { machine: MachineView; now: Date 
               'Never heard from'
             )}
             {machine.agentVersion === '' ? '' : ` · agent ${machine.agentVersion}`}
-            {` · ${(machine.reliability * 100).toFixed(1)} % of its jobs brought to their end`}
+            {` · reliability ${(machine.reliability * 100).toFixed(1)} %`}
           </p>
           <Wishes machine={machine} />
         </div>
