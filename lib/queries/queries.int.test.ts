@@ -49,7 +49,7 @@ async function newViewer(name = 'Ana'): Promise<Viewer> {
 }
 
 async function newJob(viewer: Viewer, more: Partial<typeof jobs.$inferInsert> = {}): Promise<JobId> {
-  const id: JobId = newId('job');
+  const id: JobId = more.id ?? newId('job');
   await db.insert(jobs).values({
     id,
     userId: viewer.userId,

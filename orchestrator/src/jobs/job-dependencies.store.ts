@@ -98,7 +98,7 @@ export async function markMet(tx: Tx, id: number): Promise<boolean> {
   return rows.length === 1;
 }
 
-/** Who waits for these jobs, or for these groups; at most `limit`. */
+/** Who waits for these jobs, or for these groups. */
 export async function findDependents(
   db: Db,
   on: { jobIds: readonly JobId[]; groupIds: readonly GroupId[] },
@@ -111,7 +111,9 @@ export async function findDependents(
       and(
         isNull(jobDependencies.metAt),
         or(
-          on.jobIds.length > 0 ? inArray(jobDependencies.onJobId, [...on.jobIds]) : undefined,
+          on.jobIds.length > 0
+            ? sql`${jobDependencies.onJobId} = any(${sql.param([...on.jobIds])}::text[])`
+            : undefined,
           on.groupIds.length > 0 ? inArray(jobDependencies.onGroupId, [...on.groupIds]) : undefined,
         ),
       ),

@@ -127,14 +127,25 @@ async function tellAll(
   );
 }
 
-/** The groups of these jobs. */
-export async function groupsOfJobs(db: Db, ids: readonly JobId[]): Promise<GroupId[]> {
-  if (ids.length === 0) return [];
+/** Of these jobs: the groups that they are in, and those that are blocked in none. */
+export async function placesOf(
+  db: Db,
+  ids: readonly JobId[],
+): Promise<{ groupIds: GroupId[]; blocked: JobId[] }> {
+  if (ids.length === 0) return { groupIds: [], blocked: [] };
   const rows = await db
-    .selectDistinct({ id: jobs.groupId })
+    .select({ id: jobs.id, groupId: jobs.groupId })
     .from(jobs)
-    .where(and(inArray(jobs.id, [...ids]), isNotNull(jobs.groupId)));
-  return rows.map((row) => row.id).filter((id) => id !== null);
+    .where(
+      and(
+        sql`${jobs.id} = any(${sql.param([...ids])}::text[])`,
+        or(isNotNull(jobs.groupId), eq(jobs.state, 'blocked')),
+      ),
+    );
+  return {
+    groupIds: [...new Set(rows.map((row) => row.groupId))].filter((id) => id !== null),
+    blocked: rows.filter((row) => row.groupId === null).map((row) => row.id),
+  };
 }
 
 /** Jobs outside of groups that are blocked and may have nothing left to wait for. */
