@@ -6,6 +6,8 @@ import { createTestDatabase } from '@computefabric/db/testing';
 import type { JobId, LeaseId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { appendLogChunks } from '../run-logs/append-log-chunks.ts';
+import { readLogs } from '../run-logs/read-logs.ts';
 import { recordHeartbeat } from '../sessions/record-heartbeat.ts';
 import { marketFixture, testCards } from '../testing/market-fixture.ts';
 import { cancelJob } from './cancel-job.ts';
@@ -71,9 +73,9 @@ async function leaseRow(id: LeaseId) {
 }
 
 /** Ends the try well; the job is over and one result of it was accepted. */
-async function finish(claim: LeaseClaim): Promise<void> {
+async function finish(claim: LeaseClaim, logChunks = 0): Promise<void> {
   await exitLease(market.deps, claim, 0);
-  await reportEnd(market.deps, claim, success);
+  await reportEnd(market.deps, claim, { ...success, log_chunks: logChunks });
   expect(await market.jobRow(job)).toMatchObject({ state: 'succeeded', leaseId: null });
   const tries = await connection.db.select().from(leases).where(eq(leases.jobId, job));
   expect(tries.filter(({ endReason }) => endReason === 'exited-zero')).toHaveLength(1);
@@ -256,6 +258,25 @@ describe('a job whose machine is replaced', () => {
     expect(await leaseRow(offer.leaseId)).toMatchObject({ state: 'withdrawn', endReason: 'superseded' });
     await expect(acceptLease(market.deps, offer)).rejects.toMatchObject({ code: 'lease/stale' });
     await finish(original);
+  });
+
+  test('is followed without a gap or a repeat, whichever try goes on', async () => {
+    const [original, replacement] = await replaced('original');
+    const print = (claim: LeaseClaim, seq: number, text: string) =>
+      appendLogChunks(connection.db, {
+        ...claim,
+        firstSeq: seq,
+        chunks: [{ seq, stream: 'stdout', atMs: 0, data: Buffer.from(text) }],
+      });
+    await print(replacement, 0, 'of the replacement');
+    const first = await readLogs(connection.db, job, { attempt: 0, nextSeq: 0 }, { limit: 100 });
+    expect(first).toMatchObject({ entries: [], open: true });
+    await comeBack(original);
+    await print(original, 0, 'of the original');
+    await finish(original, 1);
+    const rest = await readLogs(connection.db, job, first.position, { limit: 100 });
+    expect(rest.entries.map(({ data }) => data)).toEqual(['of the original', 'of the replacement']);
+    expect(rest.open).toBe(false);
   });
 
   test('is over when the replacement is done; the original hears that it is gone', async () => {

@@ -1,5 +1,6 @@
 import type { Db } from '@computefabric/db/client';
 import type { JobId } from '@computefabric/protocol/ids';
+import type { LeaseState } from '@computefabric/protocol/lease-state';
 import type { LogEntry } from '@computefabric/protocol/user-api/logs';
 import { listLogSources, readChunks, type StoredChunk } from './run-log.store.ts';
 
@@ -8,6 +9,12 @@ export interface LogPosition {
   attempt: number;
   nextSeq: number;
 }
+
+/**
+ * Tries that may print more. A silent one may: a reader stays with it, and meets what its replacement prints when
+ * it is known which of the two goes on, so that it misses nothing of either.
+ */
+const openStates: readonly LeaseState[] = ['offered', 'active', 'silent'];
 
 /** Most bytes of output in one page: an answer stays small however large the chunks are. */
 const pageBytes = 1_048_576;
@@ -33,7 +40,7 @@ export async function readLogs(
   let position = from;
   let bytes = 0;
   for (const source of sources) {
-    const open = source.state === 'offered' || source.state === 'active';
+    const open = openStates.includes(source.state);
     if (source.attempt !== position.attempt) position = { attempt: source.attempt, nextSeq: 0 };
     while (open || position.nextSeq < source.nextLogSeq) {
       const room = { limit: limit - entries.length, maxBytes: pageBytes - bytes };
