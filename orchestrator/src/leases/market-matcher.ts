@@ -84,6 +84,7 @@ export class MarketMatcher {
   async pass(): Promise<MatchPass> {
     const pass: MatchPass = { granted: 0, stale: 0, preempted: 0, nextMs: null };
     const underWay: Group[] = [];
+    this.#matcher.queue.wakeRested(this.#clock());
     try {
       for (let group = 0; group < groupsPerPass; group += 1) {
         await this.#refresh(underWay.flatMap(({ sets }) => sets));
@@ -103,7 +104,8 @@ export class MarketMatcher {
       // Also after a failure nothing is under way when the next pass begins.
       await Promise.allSettled(underWay.map(({ done }) => done));
     }
-    pass.nextMs = this.#matcher.queue.wakeRested(this.#clock());
+    // Only asked for here: whoever comes back now would wait for the next signal, which may be long in coming.
+    pass.nextMs = this.#matcher.queue.nextRestEndMs(this.#clock());
     return pass;
   }
 

@@ -265,7 +265,7 @@ describe('a job that comes after others', () => {
   });
 
   test('two that end at the same time release their common dependent, again and again', async () => {
-    for (let round = 0; round < 8; round += 1) {
+    for (let round = 0; round < 4; round += 1) {
       const names = [0, 1, 2].map((index) => `end-${round}-${index}`);
       for (const name of names) await submit({ ...queueOnly, name });
       const after = names.map((name) => ({ job: name, when: 'any' }));
@@ -380,23 +380,23 @@ describe('a gang', () => {
   }
 });
 
-// At the end: ten thousand bills keep the settle worker busy for a while.
-test('ten thousand members are written and cancelled in bounded time, and every hold ends', async () => {
+// At the end: thousands of bills keep the settle worker busy for a while.
+test('thousands of members are written and cancelled in bounded time, and every hold ends', async () => {
   const rich = await market.addUser({ micros: 1_000_000_000n });
   renter = rich;
   await submitGroup({
     spec: { ...spec, ...queueOnly, name: 'huge' },
-    array: { count: 10_000, max_parallel: 1 },
+    array: { count: 2_500, max_parallel: 1 },
   });
   const counts = (await group('huge')).counts;
-  expect(counts.blocked + counts.queued + counts.preparing).toBe(10_000);
+  expect(counts.blocked + counts.queued + counts.preparing).toBe(2_500);
   expect((await cancel('/v1/groups/huge')).status).toBe(200);
   await waitUntil('all cancelled', async () => (await group('huge')).state === 'cancelled', 30_000);
-  expect((await group('huge')).counts.cancelled).toBe(10_000);
+  expect((await group('huge')).counts.cancelled).toBe(2_500);
   const holds = await market.db
     .select({ holds: count() })
     .from(ledgerTransfers)
     .where(eq(ledgerTransfers.kind, 'hold'));
-  expect(holds[0]?.holds).toBeGreaterThanOrEqual(10_000);
+  expect(holds[0]?.holds).toBeGreaterThanOrEqual(2_500);
   expect(errorOf(await cancel('/v1/groups/huge')).code).toBe('group/already-final');
 }, 60_000);

@@ -126,6 +126,14 @@ export class JobQueue {
     return nextMs;
   }
 
+  /** Milliseconds until the next back-off ends, 0 when one has ended; null when none rests. Moves nothing. */
+  nextRestEndMs(nowMs: number): number | null {
+    let nextMs: number | null = null;
+    for (const { untilMs } of this.#resting.values())
+      nextMs = Math.min(nextMs ?? Number.POSITIVE_INFINITY, Math.max(0, untilMs - nowMs));
+    return nextMs;
+  }
+
   #enter(jobs: QueuedJob[], first: QueuedJob): JobShape {
     const shape = this.#shapeOf(first);
     let account = this.accounts.get(first.userId);
