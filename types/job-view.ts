@@ -56,7 +56,23 @@ export interface JobView extends JobListItem {
   attempts: AttemptView[];
   events: JobEventView[];
   artifacts: ArtifactView[];
+  /** Where its state is kept in the container; null for a job that keeps none. */
+  stateDirectory: string | null;
+  /** State that is kept for the next try, newest first. */
+  checkpoints: CheckpointItem[];
   timeline: Stretch[];
+}
+
+/** Saved state of a job. */
+export interface CheckpointItem {
+  id: string;
+  attempt: number;
+  takenAt: Date;
+  sizeBytes: number;
+  files: number;
+  isDamaged: boolean;
+  /** The next try begins with it. */
+  isNext: boolean;
 }
 
 /** One try of a job on one machine. */

@@ -2,11 +2,12 @@ import 'server-only';
 
 import type { Db } from '@computefabric/db/client';
 import { artifacts } from '@computefabric/db/schema/artifacts';
+import { checkpoints } from '@computefabric/db/schema/checkpoints';
 import { jobEvents } from '@computefabric/db/schema/job-events';
 import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import { jobId } from '@computefabric/protocol/ids';
-import { and, asc, eq } from 'drizzle-orm';
+import { and, asc, desc, eq, ne } from 'drizzle-orm';
 import type { AttemptView, JobView } from '@/types/job-view.ts';
 import type { Viewer } from '@/types/market-view.ts';
 import { jobTerms } from '../job-terms.ts';
@@ -40,6 +41,13 @@ export async function getJob(
   if (!row) return null;
 
   const gpusById = await gpusOf(db, row.leases);
+  const saved = row.checkpoint
+    ? await db
+        .select()
+        .from(checkpoints)
+        .where(and(eq(checkpoints.jobId, row.id), ne(checkpoints.state, 'arriving')))
+        .orderBy(desc(checkpoints.takenAt), desc(checkpoints.id))
+    : [];
   const item = toListItem(row, gpusById, now);
   const attemptNumbers = new Map(row.leases.map((lease) => [lease.id, lease.attempt]));
   const attempts: AttemptView[] = row.leases.map((lease) => ({
@@ -85,6 +93,16 @@ export async function getJob(
         attempt: attemptNumbers.get(artifact.leaseId) ?? 0,
         sizeBytes: artifact.sizeBytes,
         sha256: artifact.sha256,
+      })),
+      stateDirectory: row.checkpoint?.path ?? null,
+      checkpoints: saved.map(({ id: checkpointId, attempt, takenAt, sizeBytes, files, state }) => ({
+        id: checkpointId,
+        attempt,
+        takenAt,
+        sizeBytes,
+        files,
+        isDamaged: state === 'damaged',
+        isNext: checkpointId === row.checkpointId && !item.isFinal,
       })),
       timeline: jobTimeline({
         state: row.state,

@@ -234,6 +234,17 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
     );
 
   program
+    .command('checkpoints')
+    .description('State of a job that is kept for its next try: when it was taken, and how large it is.')
+    .example(['cfab checkpoints mnist-7k2', 'what a move to another machine would go on from'])
+    .argument('<job>', jobArgument)
+    .action((job: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/checkpoints.ts')).showCheckpoints(cli, job),
+      ),
+    );
+
+  program
     .command('explain')
     .description('Why a job waits: each rule, how many machines fail it, and what would change it.')
     .example(['cfab explain mnist-7k2', 'why it has no machine yet'])

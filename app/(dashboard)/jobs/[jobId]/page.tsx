@@ -1,6 +1,7 @@
 import { notFound } from 'next/navigation';
 import { Receipt } from '@/components/billing/receipt.tsx';
 import { ArtifactList } from '@/components/jobs/artifact-list.tsx';
+import { CheckpointList } from '@/components/jobs/checkpoint-list.tsx';
 import { JobDetails } from '@/components/jobs/job-details.tsx';
 import { JobHeader } from '@/components/jobs/job-header.tsx';
 import { JobTimeline } from '@/components/jobs/job-timeline.tsx';
@@ -66,6 +67,9 @@ export default async function JobPage({ params }: JobPageProps) {
           <div className="grid grid-cols-1 items-start gap-6 md:grid-cols-2 xl:grid-cols-1">
             <Receipt job={job} />
             <ArtifactList jobId={job.id} jobName={job.name} artifacts={job.artifacts} isFinal={job.isFinal} />
+            {job.stateDirectory ? (
+              <CheckpointList directory={job.stateDirectory} checkpoints={job.checkpoints} now={now} />
+            ) : null}
           </div>
         </div>
         <JobDetails job={job} now={now} />

@@ -17,6 +17,7 @@ import { whole } from '../jobs/flag-values.ts';
 import { ReaderGone } from '../terminal/terminal.ts';
 import { type Watched, WatchScreen } from '../terminal/watch-screen.ts';
 import { nearest } from '@computefabric/protocol/grammar/similar';
+import { lastCheckpointText } from './checkpoints.ts';
 import { sinceMoment } from './logs.ts';
 
 export interface StatusFlags {
@@ -96,16 +97,21 @@ async function oneJob(cli: Cli, client: Client, found: JobView, flags: StatusFla
   const result = () => (flags.exitStatus ? exitCodeForJob(job) : exitCode('ok'));
   if (!flags.watch) {
     if (cli.json) cli.printJson({ ...job, cli_exit_code: result() });
-    else for (const line of jobLines(cli, job)) cli.print(line);
+    else for (const line of jobLines(cli, job, await savedText(client, job))) cli.print(line);
     return result();
   }
   const screen = new WatchScreen(cli);
   const code = await watch(cli, async () => {
     job = await client.jobs.get(job.id);
-    screen.show([watchedJob(job)], jobLines(cli, job));
+    screen.show([watchedJob(job)], jobLines(cli, job, await savedText(client, job)));
     return isFinal(job.state);
   });
   return code === exitCode('ok') ? result() : code;
+}
+
+/** What the job's next try would go on from; asked for only where there can be something. */
+async function savedText(client: Client, job: JobView): Promise<string | null> {
+  return job.checkpoint ? lastCheckpointText(job, (await client.jobs.checkpoints(job.id)).items) : null;
 }
 
 async function oneGroup(cli: Cli, client: Client, found: GroupView, flags: StatusFlags): Promise<number> {

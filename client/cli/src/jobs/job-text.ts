@@ -38,8 +38,12 @@ export function jobsTable(out: Output, jobs: readonly JobSummary[]): string[] {
   return table(columns, rows);
 }
 
-/** One job: what it is, what it does, why it waits, what it cost, and each try. */
-export function jobLines(cli: Cli, job: JobView): string[] {
+/**
+ * One job: what it is, what it does, why it waits, what it cost, and each try.
+ *
+ * @param saved the newest state that is kept of it; null when it keeps none
+ */
+export function jobLines(cli: Cli, job: JobView, saved: string | null = null): string[] {
   const { style } = cli.terminal.out;
   const ended = isFinal(job.state);
   const pairs: [string, string][] = [
@@ -58,6 +62,7 @@ export function jobLines(cli: Cli, job: JobView): string[] {
     pairs.push(['after', `${plainText(name)}, ${when}: ${state}`]);
   for (const sentence of job.waits_for) pairs.push(['waits for', plainText(sentence)]);
   if (job.started_at) pairs.push(['started', `${job.started_at}, ran ${ranText(job)}`]);
+  if (saved !== null) pairs.push(['saved state', saved]);
   if (job.finished_at) pairs.push(['finished', job.finished_at]);
   if (job.state === 'preparing') pairs.push(['now', waitReason(job)]);
   if (job.cancel_requested_at && !ended) pairs.push(['cancelling', `since ${job.cancel_requested_at}`]);
