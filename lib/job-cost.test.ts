@@ -8,6 +8,8 @@ const open: CostFacts['leases'][number] = {
   startedAt: at(0),
   exitedAt: null,
   endedAt: null,
+  silentAt: null,
+  silentMs: 0,
   costMicros: 0n,
 };
 
@@ -34,6 +36,17 @@ describe('the cost of a job', () => {
     expect(readCost({ ...facts, leases: [{ ...open, exitedAt: at(10) }] }, at(30))).toMatchObject({
       accruedMicros: 1_000n,
       billable: false,
+    });
+  });
+
+  it('stands still while the machine is silent, and leaves that time out when it is back', () => {
+    expect(readCost({ ...facts, leases: [{ ...open, silentAt: at(10) }] }, at(30))).toMatchObject({
+      accruedMicros: 1_000n,
+      billable: false,
+    });
+    expect(readCost({ ...facts, leases: [{ ...open, silentMs: 20_000 }] }, at(30))).toMatchObject({
+      accruedMicros: 1_000n,
+      billable: true,
     });
   });
 

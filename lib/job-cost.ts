@@ -10,6 +10,9 @@ export interface CostFacts {
     startedAt: Date | null;
     exitedAt: Date | null;
     endedAt: Date | null;
+    /** Since when its machine is silent, and earlier silences while it ran: they are not billed. */
+    silentAt: Date | null;
+    silentMs: number;
     costMicros: bigint;
   }[];
 }
@@ -27,7 +30,9 @@ export function readCost(facts: CostFacts, now: Date): CostReading {
   };
   if (!open?.startedAt) return reading;
   const limitMs = facts.timeLimitSeconds * 1_000;
-  const ranMs = (open.exitedAt ?? now).getTime() - open.startedAt.getTime();
+  const { startedAt, silentAt, silentMs } = open;
+  const heardUntil = silentAt && !open.exitedAt ? silentAt : (open.exitedAt ?? now);
+  const ranMs = heardUntil.getTime() - startedAt.getTime() - silentMs;
   const accruedMicros = costAfter({ ...reading, billable: true }, Math.min(Math.max(ranMs, 0), limitMs));
-  return { ...reading, accruedMicros, billable: open.exitedAt === null && ranMs < limitMs };
+  return { ...reading, accruedMicros, billable: open.exitedAt === null && silentAt === null && ranMs < limitMs };
 }
