@@ -8,7 +8,7 @@ import { providers } from '@computefabric/db/schema/providers';
 import { type GroupId, type JobId, jobId, type UserId } from '@computefabric/protocol/ids';
 import type { JobState } from '@computefabric/protocol/job-state';
 import type { PaymentState } from '@computefabric/protocol/payment-state';
-import { and, asc, count, desc, eq, gt, gte, ilike, inArray, isNull, like, lt, or, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, gte, ilike, inArray, isNull, like, lt, or, sql } from 'drizzle-orm';
 import { findMemberOf } from './group-reads.store.ts';
 import type { JobRow } from './job.store.ts';
 
@@ -125,23 +125,6 @@ export async function paymentStatesOf(
     .from(payments)
     .where(inArray(payments.jobId, [...jobIds]));
   return new Map(rows.map((row) => [row.jobId, row.state]));
-}
-
-/** Place of a queued job among all that wait, from 1. */
-export async function queuePosition(db: Db | Tx, job: Pick<JobRow, 'id'>): Promise<number> {
-  // Compared inside the database: the row's own moment has been rounded on its way through JavaScript.
-  const own = db.select({ queuedAt: jobs.queuedAt, id: jobs.id }).from(jobs).where(eq(jobs.id, job.id));
-  const [row] = await db
-    .select({ ahead: count() })
-    .from(jobs)
-    .where(and(eq(jobs.state, 'queued'), sql`(${jobs.queuedAt}, ${jobs.id}) < (${own})`));
-  return (row?.ahead ?? 0) + 1;
-}
-
-/** How many jobs wait. */
-export async function queueLength(db: Db | Tx): Promise<number> {
-  const [row] = await db.select({ waiting: count() }).from(jobs).where(eq(jobs.state, 'queued'));
-  return row?.waiting ?? 0;
 }
 
 export type JobEventRow = typeof jobEvents.$inferSelect;

@@ -5,7 +5,7 @@ import type { Requirements } from '@computefabric/protocol/user-api/requirements
 import { invariant } from '@computefabric/runtime/invariant';
 import { databaseNow } from '../background/database-now.ts';
 import { type Backoff, explain } from '../matching/explain.ts';
-import { loadAhead } from '../matching/ahead.store.ts';
+import { placeOf } from '../matching/place-in-line.store.ts';
 import { loadMachines } from '../matching/market.store.ts';
 import { fateOf, waitsFor } from './dependency-fate.ts';
 import { type GroupRow, groupsById } from './group-reads.store.ts';
@@ -18,7 +18,6 @@ import {
   listGpusOf,
   listLeasesOf,
   paymentStatesOf,
-  queuePosition,
 } from './job-reads.store.ts';
 
 /** What a view needs to know about this market. */
@@ -43,9 +42,8 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
   const waiting =
     job.state === 'queued'
       ? explain(job, await loadMachines(db), {
-          position: await queuePosition(db, job),
+          ...(await placeOf(db, job.id)),
           now,
-          ahead: await loadAhead(db, job.id),
           backoff: backoffOf(job, rows, now),
         })
       : null;

@@ -136,7 +136,8 @@ test('a job that only waits for a busy machine is told when it starts at the lat
   const task = await agent.acceptNext();
   await task.start();
   const second = await submit({ gpus: 1, time_limit: '1h' });
-  const third = await submit({ gpus: 1 });
+  const third = await submit({ gpus: 1, priority: 40 });
+  const fourth = await submit({ gpus: 1 });
   const { started_at } = await view(first.id);
   const startedMs = Date.parse(started_at ?? '');
   const { waiting } = await view(second.id);
@@ -144,8 +145,9 @@ test('a job that only waits for a busy machine is told when it starts at the lat
   expect(Date.parse(waiting?.expected_start ?? '') - startedMs).toBeGreaterThan(29 * 60_000);
   expect(Date.parse(waiting?.expected_start ?? '') - startedMs).toBeLessThan(31 * 60_000);
   const behind = (await view(third.id)).waiting;
-  expect(behind?.position).toBe(2);
-  expect(Date.parse(behind?.expected_start ?? '') - startedMs).toBeGreaterThan(89 * 60_000);
+  expect(behind?.position, 'one that came later and has a higher priority goes first').toBe(3);
+  expect((await view(fourth.id)).waiting?.position).toBe(2);
+  expect(Date.parse(behind?.expected_start ?? '') - startedMs).toBeGreaterThan(149 * 60_000);
 
   await task.finish();
   await waitUntil('the second has the machine', async () => (await view(second.id)).state === 'preparing');

@@ -130,6 +130,14 @@ test('the published schema is the one that reads the file', async () => {
   ).toEqual(jobFileSchema());
 });
 
+test('the example in the repository is a job', async () => {
+  const example = fileURLToPath(new URL('../../../../examples/job-file/computefabric.yaml', import.meta.url));
+  expect(jobOf(await readFile(example, 'utf8')).spec).toMatchObject({
+    env: { EPOCHS: '3' },
+    requirements: { gpus: 1, gpu_models: ['RTX 4090', 'A100'], min_vram_mib: 22_889 },
+  });
+});
+
 describe('a file and flags', () => {
   let folder: string;
   beforeAll(async () => {

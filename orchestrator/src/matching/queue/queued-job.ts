@@ -1,4 +1,5 @@
 import type { GroupId, JobId, ProviderId, UserId } from '@computefabric/protocol/ids';
+import type { JobClass } from '@computefabric/protocol/job-class';
 import type { JobNeeds } from '../machine-view.ts';
 
 /** A job that waits for a machine. */
@@ -29,6 +30,10 @@ const spotHandicapSeconds = 3_600;
  * the order never has to be sorted again, and whatever comes later is behind it in the end.
  */
 export function orderKey(job: Pick<QueuedJob, 'queuedAtMs' | 'priority' | 'needs'>): number {
-  const handicap = job.needs.class === 'spot' ? spotHandicapSeconds : 0;
-  return job.queuedAtMs + (handicap - job.priority * secondsPerPriority) * 1_000;
+  return job.queuedAtMs + orderSeconds({ class: job.needs.class, priority: job.priority }) * 1_000;
+}
+
+/** How much later than it came a job stands in the line; below 0 it stands earlier. */
+export function orderSeconds(job: { class: JobClass; priority: number }): number {
+  return (job.class === 'spot' ? spotHandicapSeconds : 0) - job.priority * secondsPerPriority;
 }

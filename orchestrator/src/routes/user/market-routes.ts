@@ -7,10 +7,9 @@ import { findUser } from '../../accounts/user.store.ts';
 import { type BoundRoute, route } from '../../http/define-route.ts';
 import { callerSecret } from '../../http/bearer.ts';
 import { withIdempotency } from '../../http/idempotency.ts';
-import { queueLength } from '../../jobs/job-reads.store.ts';
 import { balanceMicros } from '../../ledger/chart.ts';
 import { databaseNow } from '../../background/database-now.ts';
-import { loadAhead } from '../../matching/ahead.store.ts';
+import { placeOfNext } from '../../matching/place-in-line.store.ts';
 import { explain } from '../../matching/explain.ts';
 import { isModel } from '../../matching/gpu-model.ts';
 import type { MachineView } from '../../matching/machine-view.ts';
@@ -47,9 +46,8 @@ export function marketRoutes(deps: UserRouteDeps): BoundRoute[] {
           fitting.length > 0
             ? null
             : explain(needs, machines, {
-                position: (await queueLength(db)) + 1,
+                ...(await placeOfNext(db, spec)),
                 now: await databaseNow(db),
-                ahead: await loadAhead(db),
               }),
       };
     }),

@@ -32,7 +32,10 @@ export type Offer = z.infer<typeof offer>;
 /** Why a job has no machine. `filters` says, for each rule, how many machines fail it. */
 export const waiting = z
   .object({
-    position: z.number().int().describe('Place in the queue, from 1.'),
+    position: z
+      .number()
+      .int()
+      .describe('Place by priority and time of waiting, from 1; accounts that use little go before it.'),
     machines: z.number().int().describe('Machines looked at.'),
     summary: z.string().describe('One sentence for people.'),
     expected_start: timestamp
