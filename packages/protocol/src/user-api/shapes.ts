@@ -42,7 +42,7 @@ export const arrayShape = z
     path: ['matrix'],
     message: 'must name at least one variable',
   })
-  .refine((shape) => memberCount(shape) <= limits.arrayMembers, {
+  .refine((shape) => shape.matrix === undefined || memberCount(shape) <= limits.arrayMembers, {
     path: ['matrix'],
     message: `must give at most ${limits.arrayMembers} combinations`,
   })
