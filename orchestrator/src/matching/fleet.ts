@@ -209,6 +209,11 @@ export function kindOf(
 /** A record moves a little with every try; machines are told apart by it only in such steps. */
 const reliabilityStepMilli = 20;
 
+/** The best record of a step: a label excludes a job only when it would exclude it from all of its machines. */
+function roundedUp(reliabilityMilli: number): number {
+  return Math.ceil(reliabilityMilli / reliabilityStepMilli) * reliabilityStepMilli;
+}
+
 /** Equal for machines that no rule and no price can tell apart while they are idle. */
 function labelKey(view: MachineView): string {
   return [
@@ -222,7 +227,7 @@ function labelKey(view: MachineView): string {
     view.region,
     view.cudaVersion,
     view.tier,
-    Math.round(view.reliabilityMilli / reliabilityStepMilli),
+    roundedUp(view.reliabilityMilli),
     view.cachedImages.join('+'),
   ].join('|');
 }
@@ -234,6 +239,7 @@ function idleView(view: MachineView): MachineView {
     memoryMibFree: view.memoryMib,
     diskMibFree: Number.MAX_SAFE_INTEGER,
     awayInMs: null,
+    reliabilityMilli: roundedUp(view.reliabilityMilli),
     gpus: view.gpus.map((gpu) => ({ ...gpu, freeMilli: wholeGpuMilli })),
     running: [],
   };

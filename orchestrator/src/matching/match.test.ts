@@ -439,3 +439,17 @@ test('the limit of a pass is kept, and the rest is told of', () => {
   const second = matcher.propose(3, 0);
   expect([second.sets.length, second.more]).toEqual([2, false]);
 });
+
+test('a floor of reliability holds to the last thousandth, also between machines that are alike in all else', () => {
+  for (const records of [
+    [951, 960],
+    [960, 951],
+  ]) {
+    const machines = records.map((reliabilityMilli, index) =>
+      machine(`m${index}`, [rtx4090], { reliabilityMilli }),
+    );
+    const placed = match([job('picky', { minReliabilityMilli: 960 })], machines);
+    expect(placed.map(({ providerId }) => providerId)).toEqual([`prov_m${records.indexOf(960)}`]);
+    expect(match([job('pickier', { minReliabilityMilli: 961 })], machines)).toEqual([]);
+  }
+});

@@ -199,6 +199,8 @@ export class Matcher {
   ): boolean {
     const machine = this.fleet.at(choice.node);
     if (machine.diskMibFree < job.needs.diskMib) return false;
+    // A label knows a record in steps only.
+    if (machine.reliabilityMilli < job.needs.minReliabilityMilli) return false;
     const { stayMs } = compileNeeds(job.needs);
     if (machine.awayInMs !== null && machine.awayInMs - (nowMs - machine.seenAtMs) < stayMs) return false;
     const gpuIds = choice.gpus.map((index) => machine.gpus[index]?.id).filter((id) => id !== undefined);
