@@ -4,10 +4,13 @@
 // No packages, one process, Node 18 or newer. The data and the starting weights come from a fixed
 // seed. The number of epochs follows from the speed of the machine: the training takes about
 // TRAIN_SECONDS (default 7), and never more than twice that on a very slow one.
-import { mkdirSync, writeFileSync } from 'node:fs';
+//
+// As a job with a checkpoint directory it keeps its state there, and on another machine it goes on from it.
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 
 const trainSeconds = Number(process.env.TRAIN_SECONDS ?? 7);
 const outputDir = process.env.OUTPUT_DIR ?? '/outputs';
+const stateDir = process.env.COMPUTEFABRIC_STATE;
 const layerSizes = [2, 32, 32, 1];
 const batchSize = 16;
 const measuredEpochs = 60;
@@ -19,13 +22,15 @@ const network = newNetwork();
 let step = 0;
 console.log(`training a ${layerSizes.join('-')} network on ${train.length} points of two spirals`);
 
+const saved = loadState();
 const startedAt = performance.now();
-const secondsSoFar = () => (performance.now() - startedAt) / 1000;
-const history = [];
-let epochs = measuredEpochs; // Until the machine is measured; then the number is fixed.
+const secondsSoFar = () => (saved?.seconds ?? 0) + (performance.now() - startedAt) / 1000;
+const history = saved?.history ?? [];
+let epochs = saved?.epochs ?? measuredEpochs; // Until the machine is measured; then the number is fixed.
 let nextReport = 0;
 let warmedUpAt = 0;
-for (let epoch = 1; epoch <= epochs; epoch++) {
+if (saved) console.log(`goes on from epoch ${saved.epoch} of an earlier try`);
+for (let epoch = (saved?.epoch ?? 0) + 1; epoch <= epochs; epoch++) {
   // The step size falls along a cosine, so that the network settles at the end.
   const progress = epoch <= measuredEpochs ? 0 : epoch / epochs;
   const loss = trainEpoch(0.0002 + 0.002 * (1 + Math.cos(Math.PI * progress)));
@@ -42,6 +47,7 @@ for (let epoch = 1; epoch <= epochs; epoch++) {
     const count = epoch < measuredEpochs ? `epoch ${epoch}` : `epoch ${epoch}/${epochs}`;
     const bar = '#'.repeat(Math.round(20 * progress)).padEnd(20, '.');
     console.log(count.padEnd(15), `[${bar}] loss ${loss.toFixed(4)}  accuracy ${percent(accuracy)}`);
+    if (epoch > measuredEpochs) saveState(epoch);
   }
 }
 
@@ -65,6 +71,30 @@ writeFileSync(
 );
 console.log(`accuracy ${percent(accuracy)} on ${test.length} points it has never seen`);
 console.log(`wrote ${outputDir}/model.json`);
+
+/** Written under another name and renamed: whoever reads the directory at any moment finds a whole state. */
+function saveState(epoch) {
+  if (!stateDir) return;
+  const layers = network.map(({ weights, biases, weightMoments, biasMoments }) =>
+    [weights, biases, ...weightMoments, ...biasMoments].map((values) => Array.from(values)),
+  );
+  const state = { epoch, epochs, step, seconds: secondsSoFar(), history, layers };
+  writeFileSync(`${stateDir}/state.new`, JSON.stringify(state));
+  renameSync(`${stateDir}/state.new`, `${stateDir}/state.json`);
+}
+
+/** The state of an earlier try, put into the network; undefined when there is none. */
+function loadState() {
+  const file = `${stateDir}/state.json`;
+  if (!stateDir || process.env.COMPUTEFABRIC_RESUMED !== '1' || !existsSync(file)) return undefined;
+  const state = JSON.parse(readFileSync(file, 'utf8'));
+  step = state.step;
+  for (const [index, { weights, biases, weightMoments, biasMoments }] of network.entries()) {
+    const arrays = [weights, biases, ...weightMoments, ...biasMoments];
+    for (const [place, values] of arrays.entries()) values.set(state.layers[index][place]);
+  }
+  return state;
+}
 
 /** Goes once through the training points in random order; returns the mean loss. */
 function trainEpoch(rate) {

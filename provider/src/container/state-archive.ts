@@ -129,8 +129,12 @@ function judge(header: Header): Judged {
       const of = belowRoot(header.linkname ?? '');
       return of === '' ? { kind: 'skip', path, why: 'hard-link' } : { kind: 'same-as', path, of };
     }
+    case 'fifo':
+    case 'character-device':
+    case 'block-device':
+      return { kind: 'skip', path, why: header.type };
     default:
-      return { kind: 'skip', path, why: header.type ?? 'unknown-type' };
+      return { kind: 'skip', path, why: 'unknown-type' };
   }
 }
 
