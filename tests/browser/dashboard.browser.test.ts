@@ -126,6 +126,19 @@ describe('a GPU owner', () => {
     expect(problems).toEqual([]);
     await context.close();
   });
+
+  test('pauses the machine on its card, sees until when, and gives it work again', async () => {
+    const { page, context, problems } = await dashboard.openPage('/gpu-owners');
+    await page.getByRole('button', { name: 'Availability of otter' }).click();
+    await page.getByRole('menuitem', { name: 'Pause for 2 hours' }).click();
+    await page.getByText(/Takes no new work\s+until/).waitFor({ timeout: 20_000 });
+    const { items } = await dashboard.market.client.machines.list();
+    expect(items.find(({ name }) => name === 'otter')?.availability).toBe('paused');
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await page.getByText('Takes no new work').waitFor({ state: 'detached', timeout: 20_000 });
+    expect(problems).toEqual([]);
+    await context.close();
+  });
 });
 
 describe('every page', () => {
