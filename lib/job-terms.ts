@@ -44,7 +44,7 @@ const terms: Terms = [
   ['keep', 'If both run, keeps'],
   ['checkpoint', 'State directory'],
   ['checkpointEvery', 'Saved every'],
-  ['checkpointCommand', 'Command before each save'],
+  ['checkpointCommand', 'Run before each save'],
   ['stopGrace', 'Grace to stop'],
 ];
 

@@ -26,7 +26,11 @@ export function AdvancedFields({ draft, errors, usesGpus, bind }: AdvancedFields
   return (
     <details
       open={open}
-      onToggle={(event) => setOpened(event.currentTarget.open)}
+      onToggle={({ currentTarget }) => {
+        // A field that is wrong is not hidden: nobody would find what holds the form back.
+        if (isWrong) currentTarget.open = true;
+        else setOpened(currentTarget.open);
+      }}
       className="group rounded-lg border bg-card text-card-foreground"
     >
       <summary className="flex cursor-pointer list-none items-center gap-2 rounded-lg px-5 py-4 text-sm font-semibold tracking-tight outline-none focus-visible:ring-2 focus-visible:ring-ring [&::-webkit-details-marker]:hidden">
@@ -227,7 +231,7 @@ const groups: readonly { title: string; fields: readonly AdvancedField[] }[] = [
       { field: 'checkpointEvery', label: 'Saved every', placeholder: '5m' },
       {
         field: 'checkpointCommand',
-        label: 'Command before each save',
+        label: 'Run before each save',
         placeholder: 'none',
       },
     ],

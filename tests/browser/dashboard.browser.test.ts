@@ -82,6 +82,27 @@ describe('a renter without a command line', () => {
     await context.close();
   });
 
+  test('what most jobs leave to the market is behind a disclosure that works by keyboard and opens for a mistake', async () => {
+    const { page, context, problems } = await dashboard.openPage('/jobs/new');
+    await page.getByLabel('Image').fill(dashboard.market.image);
+    const driver = page.getByLabel('Lowest driver version');
+    expect(await driver.isVisible()).toBe(false);
+    await page.locator('summary', { hasText: 'Advanced' }).focus();
+    await page.keyboard.press('Enter');
+    await driver.waitFor();
+    await driver.fill('new');
+    await page.locator('summary', { hasText: 'Advanced' }).click();
+    await page.locator('button[type=submit]').click();
+    // A field that is wrong is not hidden; its error belongs to it.
+    await page
+      .getByText('Must be a version of at most four numbers such as 535.104.')
+      .waitFor({ timeout: 20_000 });
+    expect(await driver.isVisible()).toBe(true);
+    expect(await driver.getAttribute('aria-describedby')).toContain('field-driver-error');
+    expect(problems).toEqual([]);
+    await context.close();
+  });
+
   test('a job that fits nowhere says why and what would change it', async () => {
     const { market } = dashboard;
     const job = await market.client.jobs.create({
@@ -167,6 +188,7 @@ describe('every page', () => {
           });
           await page.locator('h1').first().waitFor({ timeout: 20_000 });
           await page.waitForLoadState('load');
+          if (name === 'submit') await page.locator('summary', { hasText: 'Advanced' }).click();
           if (name === 'job') await page.getByRole('log').getByText('epoch 2').waitFor({ timeout: 20_000 });
           const { violations } = await new AxeBuilder({ page }).analyze();
           const found = violations.map(
