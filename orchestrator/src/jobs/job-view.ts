@@ -8,6 +8,7 @@ import { type Backoff, explain } from '../matching/explain.ts';
 import { placeOf } from '../matching/place-in-line.store.ts';
 import { loadMachines } from '../matching/market.store.ts';
 import { fateOf, waitsFor } from './dependency-fate.ts';
+import { explainGang } from './explain-gang.ts';
 import { type GroupRow, groupsById } from './group-reads.store.ts';
 import { costOf, leaseBill } from './job-cost.ts';
 import { listDependencies, type TargetStanding } from './job-dependencies.store.ts';
@@ -39,14 +40,13 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
     db,
     job.groupId === null ? { jobId: job.id } : { groupId: job.groupId },
   );
-  const waiting =
-    job.state === 'queued'
-      ? explain(job, await loadMachines(db), {
-          ...(await placeOf(db, job.id)),
-          now,
-          backoff: backoffOf(job, rows, now),
-        })
-      : null;
+  let waiting: JobView['waiting'] = null;
+  if (job.state === 'queued') {
+    const machines = await loadMachines(db);
+    const place = await placeOf(db, job.id);
+    waiting = explain(job, machines, { ...place, now, backoff: backoffOf(job, rows, now) });
+    if (group?.kind === 'gang') waiting = explainGang(waiting, job, machines, group.size);
+  }
   return {
     ...summary(job, group, rows, { now, paymentState, playMoney: settings.playMoney }),
     env: job.env,

@@ -14,11 +14,15 @@ import {
   insertFiring,
   lockDueSchedule,
   pauseSchedule,
+  pruneFirings,
   type ScheduleRow,
 } from './schedule.store.ts';
 
 /** Times in a row that no job could be submitted after which a schedule is paused. */
 export const mostFailures = 5;
+
+/** Firings that are remembered of a schedule: a line for every minute would otherwise grow for ever. */
+const keptFirings = 1_000;
 
 /**
  * Fires a schedule whose time has come: the job, the row that says so and the schedule's next time, in one
@@ -38,6 +42,7 @@ export async function fireSchedule(
     const { state, detail, jobId } = await fire(tx, schedule, firedFor, defaultMaxPricePerHourMicros);
     const isFirst = await insertFiring(tx, { scheduleId: id, dueAt: firedFor, state, detail, jobId });
     invariant(isFirst, `${id} fired for ${firedFor.toISOString()} before`);
+    await pruneFirings(tx, id, keptFirings);
     const failures = state === 'failed' ? schedule.failures + 1 : 0;
     const nextAt = nextFiring(schedule.cron, schedule.timezone, await databaseNow(tx));
     if (nextAt === null) {

@@ -159,6 +159,20 @@ export async function insertFiring(tx: Tx, row: typeof scheduleFirings.$inferIns
   return rows.length === 1;
 }
 
+/** Removes all but the newest `keep` firings of a schedule. */
+export async function pruneFirings(tx: Tx, id: ScheduleId, keep: number): Promise<void> {
+  const newestGone = tx
+    .select({ id: scheduleFirings.id })
+    .from(scheduleFirings)
+    .where(eq(scheduleFirings.scheduleId, id))
+    .orderBy(desc(scheduleFirings.id))
+    .offset(keep)
+    .limit(1);
+  await tx
+    .delete(scheduleFirings)
+    .where(and(eq(scheduleFirings.scheduleId, id), lte(scheduleFirings.id, newestGone)));
+}
+
 /** Moves a schedule that fired at `firedFor` on to its next time; false when somebody else did. */
 export async function advanceSchedule(
   tx: Tx,
