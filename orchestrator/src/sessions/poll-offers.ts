@@ -22,12 +22,36 @@ export interface PollAnswer {
   nudge: boolean;
 }
 
+/** An offer is told again after this long: the machine may not have got the answer in which it was told. */
+const tellAgainMs = 2_000;
+
+/**
+ * Which offers a machine has been told of just now, so that it can ask again while it is still answering them:
+ * otherwise it would get the same answer at once, over and over.
+ */
+export class ToldOffers {
+  readonly #toldAtMs = new Map<string, number>();
+
+  /** The offers that are news in this session of their machine, and no news from here on. */
+  news(session: number, offers: readonly TaskSpec[], nowMs: number): TaskSpec[] {
+    for (const [key, atMs] of this.#toldAtMs) {
+      if (nowMs - atMs < tellAgainMs) break;
+      this.#toldAtMs.delete(key);
+    }
+    const fresh = offers.filter(({ lease_id }) => !this.#toldAtMs.has(`${session} ${lease_id}`));
+    for (const { lease_id } of fresh) this.#toldAtMs.set(`${session} ${lease_id}`, nowMs);
+    return fresh;
+  }
+}
+
 /**
  * Waits until the machine has an offer or a stop to hear of, at most `pollSeconds`. Looks at the tables first
  * and after each signal, so neither a restart of ours nor a lost signal hides an offer for longer than a poll.
+ *
+ * @param deps.told what machines were told, and the machine's session; without it every open offer is news
  */
 export async function pollOffers(
-  deps: { look: Look; signals: Signals },
+  deps: { look: Look; signals: Signals; told?: { offers: ToldOffers; session: number } },
   providerId: ProviderId,
   pollSeconds: number,
   clientGone: AbortSignal,
@@ -38,9 +62,11 @@ export async function pollOffers(
     // Listening starts before looking: an offer made in between is not missed.
     const off = deps.signals.onId('cf_provider', providerId, () => signalled.abort());
     try {
-      const answer = await deps.look(providerId);
-      if (answer.offers.length > 0 || answer.nudge || over.aborted) return answer;
-      await pause(pollSeconds * 1_000, AbortSignal.any([over, signalled.signal]));
+      const { offers, nudge } = await deps.look(providerId);
+      const news = deps.told?.offers.news(deps.told.session, offers, performance.now()) ?? offers;
+      if (news.length > 0 || nudge || over.aborted) return { offers: news, nudge };
+      const againMs = offers.length > 0 ? tellAgainMs : pollSeconds * 1_000;
+      await pause(againMs, AbortSignal.any([over, signalled.signal]));
     } finally {
       off();
     }

@@ -29,7 +29,7 @@ import {
 import type { ObjectStore } from '../../objects/object-store.ts';
 import { enrollProvider } from '../../providers/enroll-provider.ts';
 import { openProviderSession } from '../../sessions/open-session.ts';
-import { lookForMany, pollOffers } from '../../sessions/poll-offers.ts';
+import { lookForMany, pollOffers, ToldOffers } from '../../sessions/poll-offers.ts';
 import { leaveMarket, touchSession, touchSessions } from '../../providers/provider.store.ts';
 import { recordHeartbeat } from '../../sessions/record-heartbeat.ts';
 import { appendLogChunks } from '../../run-logs/append-log-chunks.ts';
@@ -54,6 +54,7 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
     findClaimStandings(db, calls),
   );
   const looks = new Coalescer((ids: ProviderId[]) => lookForMany(deps, ids));
+  const toldOffers = new ToldOffers();
   const accepts = new Coalescer((claims: LeaseClaim[]) => acceptLeases(deps, claims), 200);
 
   /** Refuses a process of the machine that a newer one has replaced. */
@@ -111,7 +112,8 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
     route(sessionApi.poll, async ({ caller, headers, signal }) => {
       await requireSession(caller.providerId, headers[sessionHeader]);
       const look = (id: ProviderId) => looks.call(id);
-      return await pollOffers({ ...deps, look }, caller.providerId, limits.pollSeconds, signal);
+      const told = { offers: toldOffers, session: Number(headers[sessionHeader]) };
+      return await pollOffers({ ...deps, look, told }, caller.providerId, limits.pollSeconds, signal);
     }),
 
     route(sessionApi.heartbeat, async ({ caller, headers, body }) => {
