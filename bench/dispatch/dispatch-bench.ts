@@ -10,9 +10,11 @@ import { measuredOn, printTable, writeJson } from '../report.ts';
 import { claimQueue } from './claim-queue.ts';
 import { matcherRounds, type RoundsResult } from './matcher-rounds.ts';
 import { fillMachines } from './synthetic-market.ts';
+import { wholeSystem, type WholeSystemResult } from './whole-system.ts';
 
 const usage =
-  'npm run bench -- dispatch [--queued 1000,100000,1000000] [--machines 1000,10000] [--rounds 5] [--json FILE]';
+  'npm run bench -- dispatch [--queued 1000,100000,1000000] [--machines 1000,10000] [--rounds 5] [--agents 1000,10000] ' +
+  '[--rate 500] [--part matcher,system] [--json FILE]';
 
 /**
  * How many jobs a second go from queued to leased, with durable commits, beside what a plain queue reaches on
@@ -25,6 +27,9 @@ export async function dispatchBench(args: string[]): Promise<void> {
       queued: { type: 'string', default: '1000,100000,1000000' },
       machines: { type: 'string', default: '1000,10000' },
       rounds: { type: 'string', default: '5' },
+      agents: { type: 'string', default: '1000,10000' },
+      rate: { type: 'string', default: '500' },
+      part: { type: 'string', default: 'matcher,system' },
       json: { type: 'string' },
     },
   });
@@ -36,7 +41,9 @@ export async function dispatchBench(args: string[]): Promise<void> {
   try {
     const results: RoundsResult[] = [];
     const references: { batch: number; jobsPerSecond: number }[] = [];
-    for (const machines of numbers(values.machines)) {
+    const parts = values.part.split(',');
+    const systems: WholeSystemResult[] = [];
+    for (const machines of parts.includes('matcher') ? numbers(values.machines) : []) {
       for (const queued of numbers(values.queued)) {
         results.push(
           await onFreshDatabase(url, (databaseUrl) =>
@@ -46,6 +53,15 @@ export async function dispatchBench(args: string[]): Promise<void> {
         const [last] = results.slice(-1);
         if (last)
           console.log(`${queued} queued, ${machines} machines: ${Math.round(last.leasesPerSecond)} leases/s`);
+      }
+    }
+    for (const agents of parts.includes('system') ? numbers(values.agents) : []) {
+      for (const queued of numbers(values.queued)) {
+        systems.push(
+          await onFreshDatabase(url, (databaseUrl) =>
+            measureSystem(databaseUrl, home, { agents, queued, offeredPerSecond: Number(values.rate) }),
+          ),
+        );
       }
     }
     const pool = new pg.Pool({ connectionString: url, max: 8 });
@@ -69,10 +85,49 @@ export async function dispatchBench(args: string[]): Promise<void> {
       ['plain queue, SKIP LOCKED, 8 clients', 'per second'],
       references.map(({ batch, jobsPerSecond }) => [`batch ${batch}`, String(Math.round(jobsPerSecond))]),
     );
-    if (values.json) writeJson(values.json, { ...measuredOn(), matcher: results, plainQueue: references });
+    printTable(
+      [
+        'whole system, HTTP',
+        'accepted/s',
+        'failed calls',
+        'leased ms p50 / p99',
+        'accepted ms p50 / p99',
+        'MiB',
+      ],
+      systems.map((row) => [
+        `${row.queued} queued, ${row.agents} agents`,
+        String(Math.round(row.acceptedPerSecond)),
+        String(row.failedCalls),
+        `${row.atRate.leasedMs.p50.toFixed(1)} / ${row.atRate.leasedMs.p99.toFixed(1)}`,
+        `${row.atRate.acceptedMs.p50.toFixed(1)} / ${row.atRate.acceptedMs.p99.toFixed(1)}`,
+        String(row.residentMib),
+      ]),
+    );
+    if (values.json)
+      writeJson(values.json, { ...measuredOn(), matcher: results, system: systems, plainQueue: references });
   } finally {
     await stopEmbeddedPostgres({ home });
     await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function measureSystem(
+  url: string,
+  home: string,
+  options: { agents: number; queued: number; offeredPerSecond: number },
+): Promise<WholeSystemResult> {
+  await migrateDatabase(url);
+  const { db, close } = createDb(url, { poolSize: 8, applicationName: 'computefabric-bench' });
+  try {
+    return await wholeSystem({
+      ...options,
+      databaseUrl: url,
+      db,
+      home,
+      port: 4_900 + Math.floor(Math.random() * 90),
+    });
+  } finally {
+    await close();
   }
 }
 

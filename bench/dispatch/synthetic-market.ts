@@ -1,4 +1,4 @@
-import type { Db } from '@computefabric/db/client';
+import type { Db, Tx } from '@computefabric/db/client';
 import { sql } from 'drizzle-orm';
 
 /** Accounts that the jobs belong to, so that fairness has something to do. */
@@ -10,7 +10,7 @@ export const gpusPerMachine = 8;
 const id = (prefix: string, n: string) => sql.raw(`'${prefix}_' || lpad(to_hex(${n}), 26, '0')`);
 
 /** Owners, renters and machines that are online; nothing runs and nothing waits. */
-export async function fillMachines(db: Db, machines: number): Promise<void> {
+export async function fillMachines(db: Db | Tx, machines: number): Promise<void> {
   await db.execute(sql`insert into users (id, email)
     select ${id('user', 'n')}, 'u' || n || '@bench.invalid' from generate_series(1, ${accounts}) n`);
   await db.execute(sql`insert into providers (id, owner_id, name, state, credential_hash, cpu_milli, memory_mib,
@@ -24,7 +24,7 @@ export async function fillMachines(db: Db, machines: number): Promise<void> {
 }
 
 /** So many jobs that wait, numbered from `first`. */
-export async function fillJobs(db: Db, first: number, count: number): Promise<string[]> {
+export async function fillJobs(db: Db | Tx, first: number, count: number): Promise<string[]> {
   const { rows } = await db.execute<{
     id: string;
   }>(sql`insert into jobs (id, user_id, name, image, command, env, gpus,
