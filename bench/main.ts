@@ -1,11 +1,13 @@
 import { latencyBench } from './latency/latency-bench.ts';
 import { dispatchBench } from './dispatch/dispatch-bench.ts';
 import { packingBench } from './packing/packing-bench.ts';
+import { recoveryBench } from './recovery/recovery-bench.ts';
 
 /** Every benchmark by name. Each takes the arguments that follow its name and rejects with a sentence for people. */
 const benches: Record<string, (args: string[]) => Promise<void>> = {
   latency: latencyBench,
   packing: packingBench,
+  recovery: recoveryBench,
   dispatch: dispatchBench,
 };
 
