@@ -14,7 +14,7 @@ test('without any settings it is a market with play money on this machine', () =
       leaseTtlSeconds: 30,
       offerSeconds: 15,
       heartbeatSeconds: 10,
-      maxAttempts: 10,
+      maxAttempts: 1_000,
       platformFeeBps: 0,
     },
     money: { playMoney: true, playMoneyGrantMicros: 100_000_000n, defaultMaxPricePerHourMicros: 1_000_000n },
@@ -28,6 +28,22 @@ test('heartbeats follow the lease time, and may not be so rare that one lost mes
   expect(() => parseConfig({ LEASE_TTL_SECONDS: '6', HEARTBEAT_SECONDS: '3.1' })).toThrow(
     /HEARTBEAT_SECONDS/,
   );
+});
+
+test('an S3 is configured whole or not at all, and its secret is not shown', () => {
+  const whole = {
+    S3_ENDPOINT: 'https://s3.example.org/',
+    S3_BUCKET: 'market',
+    S3_ACCESS_KEY_ID: 'key',
+    S3_SECRET_ACCESS_KEY: 'canary-secret',
+  };
+  expect(parseConfig({}).objects.s3).toBeNull();
+  const { objects } = parseConfig(whole);
+  expect(objects.s3).toMatchObject({ endpoint: 'https://s3.example.org', bucket: 'market', prefix: '' });
+  expect(inspect(objects, { depth: 9 })).not.toContain('canary');
+  for (const name of ['S3_ENDPOINT', 'S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])
+    expect(() => parseConfig({ ...whole, [name]: undefined }), name).toThrow(/S3_ENDPOINT/);
+  expect(() => parseConfig({ ...whole, S3_PREFIX: '../other' })).toThrow(/S3_PREFIX/);
 });
 
 test('a payment provider ends the play money, and production the check of our replies', () => {
