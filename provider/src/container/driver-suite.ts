@@ -1,4 +1,6 @@
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { pack } from 'tar-stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type {
   ContainerDriver,
@@ -301,6 +303,53 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
         for await (const piece of live) if (piece.data.toString().includes('ready')) break;
         return id;
       }
+    });
+
+    describe('state that outlives a machine', () => {
+      const never = new AbortController().signal;
+
+      async function stateOf(id: string): Promise<Record<string, string>> {
+        const files: Record<string, string> = {};
+        await driver.readState(
+          id,
+          '/state',
+          { maxEntries: 100, maxBytes: MIB },
+          async (entry) => {
+            if (entry.kind !== 'file') return;
+            const parts: Uint8Array[] = [];
+            for await (const part of entry.content) parts.push(part);
+            files[entry.path] = Buffer.concat(parts).toString();
+          },
+          { frozenSeconds: 30, signal: never },
+        );
+        return files;
+      }
+
+      test('what is put into a task before its start is there, while it runs and after its end', async () => {
+        const id = await driver.createTask(
+          specOf({ command: programs.sleeper.command, stateDirectory: '/state' }),
+        );
+        expect(await stateOf(id)).toEqual({});
+        const archive = pack();
+        archive.entry({ name: 'step' }, '41');
+        archive.finalize();
+        await driver.writeState(id, '/state', Readable.from(archive, { objectMode: false }), {
+          deadlineSeconds: 30,
+          signal: never,
+        });
+        await driver.startTask(id);
+        await driver.thawTask(id);
+        expect(await stateOf(id)).toEqual({ step: '41' });
+        expect((await driver.inspectTask(id))?.state).toBe('running');
+        const inside = { deadlineSeconds: 20, signal: never };
+        expect((await driver.runInside(id, 'no-such-command-here', inside)).exitCode).toBe(127);
+        await driver.killTask(id);
+        await driver.waitTask(id);
+        expect(await stateOf(id)).toEqual({ step: '41' });
+        await expect(driver.runInside(id, 'true', inside)).rejects.toMatchObject({
+          code: 'task-not-running',
+        });
+      });
     });
 
     describe('output after a restart of the agent', () => {
