@@ -24,7 +24,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: [...builtOrInstalled, '**/*.{int,docker,journey,browser}.test.ts'],
+          exclude: [...builtOrInstalled, '**/*.{int,docker,journey,browser,simulation}.test.ts'],
           // Milliseconds are enough, but machines that run tests are shared and slow at times.
           testTimeout: 20_000,
           maxWorkers: 2,
@@ -41,6 +41,17 @@ export default defineConfig({
           hookTimeout: 60_000,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Each test starts `npm run simulate`, which has databases and processes of its own.
+          name: 'simulation',
+          include: ['**/*.simulation.test.ts'],
+          testTimeout: 300_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 6 },
         },
       },
       {

@@ -33,6 +33,7 @@ const groups = /** @type {const} */ ({
   build: 'bundles of the programs and the dashboard',
   unit: 'unit and property tests',
   int: 'tests with a real PostgreSQL (the embedded one)',
+  simulation: 'seeded storms over the real scheduler',
   docker: 'tests with a real Docker engine',
   journey: 'whole system: orchestrator, provider, containers, command line',
   browser: 'the dashboard in Chromium',
@@ -144,6 +145,7 @@ async function tool(name, args) {
 async function runVitestGroups() {
   await installTestTools();
   await vitestGroup(['unit', 'int'], {});
+  await vitestGroup(['simulation'], {});
   const needEngine = ['docker', 'journey', 'browser', 'postgres'].some((name) =>
     wanted.has(/** @type {Group} */ (name)),
   );

@@ -1,0 +1,64 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts are source code.
+
+/** A text of one source file and what stands there instead. */
+interface Edit {
+  file: string;
+  find: string;
+  put: string;
+}
+
+/**
+ * Faults that are put into a copy of the product's code when the simulation is bundled with `--mutant NAME`. A
+ * test holds that the seeds find each of them: a simulation that finds nothing proves nothing. An edit whose
+ * text is not there any more stops the build, so that a mutant cannot silently become the product.
+ */
+export const mutants: Record<string, readonly Edit[]> = {
+  'fence-not-checked': [
+    {
+      file: 'orchestrator/src/leases/claimed-lease.ts',
+      find: ' || lease.fence !== claim.fence',
+      put: '',
+    },
+  ],
+  'lease-never-expires': [
+    {
+      file: 'orchestrator/src/leases/lease-expiry.store.ts',
+      find: 'const isDue = and(inArray(leases.state, openLeaseStates)',
+      put: "const isDue = and(inArray(leases.state, ['offered', 'silent', 'releasing'])",
+    },
+  ],
+  'settled-twice': [
+    {
+      file: 'orchestrator/src/billing/settlement.store.ts',
+      find: "const isUnsettled = and(eq(payments.state, 'pending'), ",
+      put: 'const isUnsettled = and(',
+    },
+    {
+      file: 'orchestrator/src/billing/settlement.store.ts',
+      find: ".where(and(eq(payments.id, id), eq(payments.state, 'pending')))",
+      put: '.where(eq(payments.id, id))',
+    },
+    {
+      file: 'orchestrator/src/ledger/settle-hold.ts',
+      find: 'id: `release:${job.jobId}`',
+      put: 'id: `release:${job.jobId}:${Math.random()}`',
+    },
+    {
+      file: 'orchestrator/src/ledger/settle-hold.ts',
+      find: 'const ids = `${job.jobId}:${lease.leaseId}`',
+      put: 'const ids = `${job.jobId}:${lease.leaseId}:${Math.random()}`',
+    },
+  ],
+  'gpu-promised-twice': [
+    {
+      file: 'orchestrator/src/leases/grant-leases.ts',
+      find: '(room.gpuMilli.get(id) ?? 0) + job.gpuMilli <= 1_000',
+      put: 'true',
+    },
+    {
+      file: 'orchestrator/src/matching/market.store.ts',
+      find: 'inArray(leases.state, holdingLeaseStates)',
+      put: "inArray(leases.state, ['offered'])",
+    },
+  ],
+};

@@ -1,0 +1,134 @@
+import { defineContract } from '@computefabric/protocol/contract';
+import { jobId, type JobId, type UserId } from '@computefabric/protocol/ids';
+import { type JobSpecInput, jobSpec } from '@computefabric/protocol/user-api/job-spec';
+import { z } from 'zod';
+import { withIdempotency } from '../../orchestrator/src/http/idempotency.ts';
+import { submitJob } from '../../orchestrator/src/jobs/submit-job.ts';
+import { cancelJob } from '../../orchestrator/src/leases/cancel-job.ts';
+import type { Orchestrators } from './orchestrators.ts';
+import type { Program } from './sim-agent.ts';
+import type { Random } from './random.ts';
+import type { Life } from './virtual-time.ts';
+import type { World } from './world.ts';
+
+/** As the route does it, without the view of the job. */
+const submit = defineContract({
+  id: 'simulatedSubmit',
+  method: 'POST',
+  path: '/simulated',
+  summary: 'Submit',
+  audience: 'user',
+  idempotent: true,
+  reply: z.object({ id: jobId }),
+  status: 201,
+  errors: [],
+});
+
+/** Somebody who submits jobs over the lossy network, repeats what was not answered, and changes their mind. */
+export class SimRenter {
+  readonly #world: World;
+  readonly #market: Orchestrators;
+  readonly #userId: UserId;
+  readonly #life: Life;
+  #jobs = 0;
+  /** Calls that have not come to an end. */
+  pending = 0;
+
+  constructor(world: World, market: Orchestrators, userId: UserId, name: string) {
+    this.#world = world;
+    this.#market = market;
+    this.#userId = userId;
+    this.#life = world.newLife(name);
+  }
+
+  /** Submits `count` jobs over the next `withinMs`. */
+  begin(count: number, withinMs: number): void {
+    const { random, time } = this.#world;
+    for (let index = 0; index < count; index += 1) {
+      const afterMs = random.chance(0.4) ? random.between(0, 500) : random.between(0, withinMs);
+      this.pending += 1;
+      this.#world.start(this.#life, 'job', async () => {
+        await time.sleep(afterMs);
+        const id = await this.#submit();
+        if (random.chance(0.25)) {
+          await time.sleep(random.between(0, 40_000));
+          await this.#cancel(id);
+        }
+        this.pending -= 1;
+      });
+    }
+  }
+
+  async #submit(): Promise<JobId> {
+    this.#jobs += 1;
+    const key = `${this.#life.name}-${this.#jobs}`;
+    const spec = jobSpec.parse(drawJob(this.#world.random, key));
+    const userId = this.#userId;
+    for (;;) {
+      const reply = await this.#market.call('submit', ({ db }) =>
+        withIdempotency(db, { userId, key, contract: submit, request: spec }, async (tx) => {
+          const { id } = await submitJob(tx, { userId, spec, defaultMaxPricePerHourMicros: 1_000_000n });
+          return { id };
+        }),
+      );
+      if (reply.ok) {
+        if (!this.#world.facts?.jobs.some(({ id }) => id === reply.value.id))
+          this.#world.report('what was accepted is there', `${reply.value.id} of ${key}`);
+        return reply.value.id;
+      }
+      await this.#world.time.sleep(1_000);
+    }
+  }
+
+  async #cancel(id: JobId): Promise<void> {
+    for (;;) {
+      const reply = await this.#market.call('cancel', (deps) =>
+        cancelJob(deps, { userId: this.#userId, jobId: id }),
+      );
+      if (reply.ok) {
+        if (reply.value === 'not-found')
+          this.#world.report('what was accepted is there', `${id} is not found`);
+        return;
+      }
+      await this.#world.time.sleep(1_000);
+    }
+  }
+}
+
+/** A job that at least one machine of every run can do. */
+function drawJob(random: Random, key: string): JobSpecInput {
+  const runsMs = random.chance(0.2) ? random.between(0, 300) : random.between(300, 40_000);
+  const fate = random.chance(0.75)
+    ? 'runs'
+    : random.pick(['image-unavailable', 'start-failed', 'provider-error', 'out-of-memory'] as const);
+  const program: Program & { SIM_KEY: string } = {
+    SIM_KEY: key,
+    SIM_RUNS_MS: String(runsMs),
+    SIM_EXIT_CODE: String(random.chance(0.25) ? random.between(1, 3) : 0),
+    SIM_FATE: fate,
+  };
+  const gpus = random.pick([0, 1, 1, 1, 2]);
+  return {
+    image: 'busybox',
+    env: { ...program },
+    requirements: {
+      gpus,
+      gpu_milli: gpus === 1 && random.chance(0.4) ? random.pick([250, 500, 600]) : 1_000,
+      cpus: random.pick([0.5, 1, 2]),
+      memory_mib: random.pick([512, 2_048, 6_000]),
+    },
+    time_limit_seconds: random.chance(0.15) ? 10 : 60,
+    queue_timeout_seconds: random.chance(0.15) ? random.between(10, 60) : null,
+    class: random.chance(0.3) ? 'spot' : 'on-demand',
+    priority: random.between(0, 100),
+    retries: { max: random.pick([0, 0, 1, 2]) },
+    disconnect: random.chance(0.3)
+      ? {
+          lost_after_seconds: random.pick([10, 30, 60]),
+          replace: random.chance(0.7),
+          keep: random.pick(['replacement', 'original', 'longest-running'] as const),
+        }
+      : {},
+    stop_grace_seconds: random.pick([0, 10]),
+  };
+}

@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { mutants } from './mutants.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** How many seeds each fault may hide from. */
+const findWithin = 150;
+
+async function simulate(...args: string[]): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'tests/simulation/main.ts', ...args], {
+    cwd: root,
+  });
+  let output = '';
+  child.stdout.on('data', (part: Buffer) => (output += part.toString()));
+  child.stderr.on('data', (part: Buffer) => (output += part.toString()));
+  const code = await new Promise<number | null>((resolve) => child.on('exit', resolve));
+  return { code, output };
+}
+
+test('the scheduler keeps its promises in 200 storms', async () => {
+  // Where the machine is slow, fewer of them: the time is the bound, and the count is printed.
+  const { code, output } = await simulate('--seeds', '200', '--minutes', '3');
+  expect(output).toMatch(/ seeds, 0 failed/);
+  expect(code, output.slice(-10_000)).toBe(0);
+  console.log(output.trimEnd().split('\n').at(-1));
+}, 300_000);
+
+test('the same seed gives the same trace, byte by byte', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'computefabric-trace-'));
+  try {
+    const traces = ['first', 'second'].map((name) => join(folder, name));
+    for (const file of traces) {
+      const { code, output } = await simulate('--seed', '7', '--trace', file);
+      expect(code, output).toBe(0);
+    }
+    const [first, second] = await Promise.all(traces.map((file) => readFile(file, 'utf8')));
+    expect(first?.split('\n').length).toBeGreaterThan(100);
+    expect(second).toBe(first);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}, 120_000);
+
+test.each(Object.keys(mutants))(
+  'a product with the fault %s is found out',
+  async (mutant) => {
+    const { code, output } = await simulate(
+      '--seeds',
+      String(findWithin),
+      '--mutant',
+      mutant,
+      '--failures',
+      '1',
+    );
+    expect(output).toContain('  violated: ');
+    expect(output).toMatch(/again: npm run simulate -- --seed \d+ --mutant /);
+    expect(code).toBe(1);
+  },
+  300_000,
+);
+
+test('what is asked of it wrongly is told with its usage, and counts as wrong use', async () => {
+  expect(await simulate('--seeds', 'many')).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('npm run simulate'),
+  });
+}, 60_000);
