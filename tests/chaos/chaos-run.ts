@@ -24,6 +24,8 @@ export interface ChaosOptions {
   minutes: number;
   historyFile: string;
   orchestratorFile?: string;
+  /** Ends the run early and takes everything down; what was written until then stays. */
+  signal?: AbortSignal;
   say?: (line: string) => void;
 }
 
@@ -54,7 +56,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   rmSync(logs, { recursive: true, force: true });
   mkdirSync(logs, { recursive: true });
   const history = new HistoryWriter(options.historyFile);
-  const { say: _say, ...plain } = options;
+  const { say: _say, signal, ...plain } = options;
+  const isOver = () => signal?.aborted === true || Date.now() >= deadline;
   history.add({
     kind: 'run',
     at: startedAt,
@@ -74,8 +77,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       canFillDisk: canMount,
     });
     const abort = new AbortController();
+    signal?.addEventListener('abort', () => abort.abort(), { once: true });
     const timer = setTimeout(() => abort.abort(), Math.max(0, deadline - Date.now()) * 0.75);
-    const renter = new Renter(market, history, jobIds, deadline);
+    const renter = new Renter(market, history, jobIds, isOver);
     telling = setInterval(() => say(renter.line), tellEveryMs);
     const [weather] = await Promise.all([
       storm(market, plan, history, abort.signal).then((done) => {
@@ -90,8 +94,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     for (const { daemon } of market.orchestrators) daemon.start();
     history.add({ kind: 'calm', at: Date.now() });
     await renter.untilAllFinal();
-    await untilSettled(market, deadline);
+    if (!isOver()) await untilSettled(market, deadline);
     say(`everything is at rest after ${elapsed()} s`);
+    signal?.throwIfAborted();
     await recordOutcome(market, history, [...jobIds]);
     result = {
       kills: weather.kills,
@@ -130,17 +135,17 @@ class Renter {
   readonly #market: ChaosMarket;
   readonly #history: HistoryWriter;
   readonly #jobIds: Set<string>;
-  readonly #deadline: number;
+  readonly #isOver: () => boolean;
   /** Last known state of every job that was not seen final. */
   readonly #open = new Map<string, string>();
   readonly #cancelling = new Set<Promise<void>>();
   #final = 0;
 
-  constructor(market: ChaosMarket, history: HistoryWriter, jobIds: Set<string>, deadline: number) {
+  constructor(market: ChaosMarket, history: HistoryWriter, jobIds: Set<string>, isOver: () => boolean) {
     this.#market = market;
     this.#history = history;
     this.#jobIds = jobIds;
-    this.#deadline = deadline;
+    this.#isOver = isOver;
   }
 
   get line(): string {
@@ -151,8 +156,8 @@ class Renter {
   async submitAll(jobs: readonly ChaosJob[]): Promise<void> {
     const waiting = [...jobs];
     const submitter = async () => {
-      for (let job = waiting.shift(); job && Date.now() < this.#deadline; job = waiting.shift()) {
-        while (this.#open.size >= inFlight && Date.now() < this.#deadline) await pause(100);
+      for (let job = waiting.shift(); job && !this.#isOver(); job = waiting.shift()) {
+        while (this.#open.size >= inFlight && !this.#isOver()) await pause(100);
         await this.#submit(job);
       }
     };
@@ -167,7 +172,7 @@ class Renter {
 
   async untilAllFinal(): Promise<void> {
     await Promise.all(this.#cancelling);
-    while (this.#open.size > 0 && Date.now() < this.#deadline) await this.#look();
+    while (this.#open.size > 0 && !this.#isOver()) await this.#look();
   }
 
   async #submit(job: ChaosJob): Promise<void> {
@@ -219,7 +224,7 @@ class Renter {
         return await ask();
       } catch (error) {
         if (error instanceof ApiError && error.status < 500 && error.status !== 429) throw error;
-        if (Date.now() > this.#deadline) throw error;
+        if (this.#isOver()) throw error;
         await pause(200);
       }
     }

@@ -39,6 +39,14 @@ const { values } = parseArgs({
   },
 });
 
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    console.log(`${name}: taking the market down`);
+    stop.abort(new Error('The run was interrupted.'));
+  });
+}
+
 if (values.help) console.log(usage);
 else process.exitCode = (await main()) ? 0 : 1;
 
@@ -81,6 +89,7 @@ async function one(seed: number, mutant?: MutantName): Promise<ChaosResult> {
     meanGapMs: number('gap-ms'),
     othersPerKill: 0.6,
     historyFile,
+    signal: stop.signal,
     ...(mutant ? { orchestratorFile: await buildMutant(mutant) } : {}),
     say: (line) => console.log(`  ${line}`),
   };
