@@ -164,14 +164,22 @@ describe('a GPU owner', () => {
 
 describe('every page', () => {
   let jobId: string;
+  let groupId: string;
   beforeAll(async () => {
     jobId = await finishedJob('looked-at');
+    const { client, image } = dashboard.market;
+    const spec = { name: 'sweep', image, command: 'exit 1', requirements: { memory_mib: 64 } };
+    groupId = (await client.groups.create({ spec, array: { matrix: { lr: [0.1, 0.01] } } })).id;
+    await client.schedules.create({ name: 'nightly', cron: '30 3 * * *', spec: { image } });
+    await until('sweep to end', 60, async () => (await client.groups.get('sweep')).state !== 'active');
   });
   const pages = (): [string, string][] => [
     ['dashboard', '/dashboard'],
     ['jobs', '/jobs'],
     ['submit', '/jobs/new'],
     ['job', `/jobs/${jobId}`],
+    ['group', `/groups/${groupId}`],
+    ['schedules', '/schedules'],
     ['gpu-owners', '/gpu-owners'],
   ];
 
