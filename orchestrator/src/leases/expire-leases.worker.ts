@@ -49,8 +49,9 @@ export function startExpiryWorker(deps: LeaseDeps & { signals: Signals }): Worke
       return nextMs === null ? undefined : nextMs + 1;
     },
   });
-  // A new offer may be due before the next look.
-  const off = deps.signals.on('cf_provider', () => worker.wake());
+  // Where offers live for less than a sleep, a new one may be due before the next look.
+  const isOfferSoonDue = deps.settings.offerSeconds * 1_000 < longestSleepMs;
+  const off = isOfferSoonDue ? deps.signals.on('cf_provider', () => worker.wake()) : () => undefined;
   return {
     wake: () => worker.wake(),
     close: async () => {
