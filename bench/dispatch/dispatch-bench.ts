@@ -92,6 +92,7 @@ export async function dispatchBench(args: string[]): Promise<void> {
         'failed calls',
         'leased ms p50 / p99',
         'accepted ms p50 / p99',
+        'CPU ms/job',
         'MiB',
       ],
       systems.map((row) => [
@@ -100,6 +101,7 @@ export async function dispatchBench(args: string[]): Promise<void> {
         String(row.failedCalls),
         `${row.atRate.leasedMs.p50.toFixed(1)} / ${row.atRate.leasedMs.p99.toFixed(1)}`,
         `${row.atRate.acceptedMs.p50.toFixed(1)} / ${row.atRate.acceptedMs.p99.toFixed(1)}`,
+        row.cpuMsPerJob.toFixed(2),
         String(row.residentMib),
       ]),
     );

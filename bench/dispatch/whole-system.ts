@@ -25,6 +25,8 @@ export interface WholeSystemResult {
     leasedMs: { p50: number; p99: number };
     acceptedMs: { p50: number; p99: number };
   };
+  /** Processor time of the orchestrator alone for each accepted job, ms: says more than the rate on a shared machine. */
+  cpuMsPerJob: number;
   /** The orchestrator's resident memory with all agents connected, MiB. */
   residentMib: number;
 }
@@ -84,6 +86,7 @@ export async function wholeSystem(options: Options): Promise<WholeSystemResult> 
     const jobs = Math.min(queued, slots, 20_000);
     heard.length = 0;
     await fillJobs(db, 1_000_000, queued);
+    const cpuBefore = await cpuMsOf(market.child);
     const startedAt = performance.now();
     await db.execute(sql`select pg_notify('cf_queue', '')`);
     await untilHeard(heard, jobs);
@@ -103,6 +106,7 @@ export async function wholeSystem(options: Options): Promise<WholeSystemResult> 
         leasedMs: both((row) => row.leased),
         acceptedMs: both((row) => row.accepted),
       },
+      cpuMsPerJob: ((await cpuMsOf(market.child)) - cpuBefore) / jobs,
       residentMib,
     };
   } finally {
@@ -189,4 +193,11 @@ async function untilHeard(heard: readonly unknown[], count: number): Promise<voi
 async function residentMibOf(child: ChildProcess): Promise<number> {
   const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
   return Math.round(Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1_024);
+}
+
+/** User and system time, in the kernel's ticks of 10 ms. */
+async function cpuMsOf(child: ChildProcess): Promise<number> {
+  const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
