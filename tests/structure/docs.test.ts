@@ -35,6 +35,7 @@ const areaBases = [
   'db/migrations/',
   'orchestrator/src/leases/',
   'orchestrator/src/matching/',
+  'tests/simulation/',
   'provider/src/',
   'packages/protocol/src/',
 ];
