@@ -82,7 +82,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const renter = new Renter(market, history, jobIds, isOver);
     telling = setInterval(() => say(renter.line), tellEveryMs);
     const [weather] = await Promise.all([
-      storm(market, plan, history, abort.signal).then((done) => {
+      storm(market, plan, history, () => jobIds.size / options.jobs, abort.signal).then((done) => {
         say(`the storm is over after ${elapsed()} s: ${renter.line}`);
         return done;
       }),

@@ -6,15 +6,19 @@ import type { HistoryWriter } from './history.ts';
 
 /** A victim of the last fault gets this long to be back before the next one hits it. */
 const waitForVictimMs = 15_000;
+/** A fault waits this long for its share of the jobs to be submitted, which it may keep from happening. */
+const waitForJobsMs = 10_000;
 
 /**
- * Lets the planned faults loose, one after the other, without waiting for one to be over before the next.
+ * Lets the planned faults loose, one after the other, without waiting for one to be over before the next, spread
+ * over the submission of the jobs: `progress` says which share of them is in.
  * Resolves when all are over and everything was put right, or stops early when the signal aborts.
  */
 export async function storm(
   market: ChaosMarket,
   plan: readonly Fault[],
   history: HistoryWriter,
+  progress: () => number,
   signal: AbortSignal,
 ): Promise<{ kills: Record<string, number>; others: number }> {
   const kills: Record<string, number> = { orchestrator: 0, provider: 0, database: 0 };
@@ -22,6 +26,7 @@ export async function storm(
   const underWay = new Set<Promise<void>>();
   for (const fault of plan) {
     await pause(fault.gapMs, signal);
+    await untilShare(progress, (fault.number / plan.length) * 0.9, signal);
     if (signal.aborted) break;
     await untilVictimIsUp(market, fault, signal);
     const victim = victimOf(market, fault);
@@ -47,6 +52,12 @@ export async function storm(
   }
   await Promise.all(underWay);
   return { kills, others };
+}
+
+/** A storm lasts as long as its jobs: a slow machine must not have all of it while only a few were submitted. */
+async function untilShare(progress: () => number, share: number, signal: AbortSignal): Promise<void> {
+  const deadline = Date.now() + waitForJobsMs;
+  while (progress() < share && Date.now() < deadline && !signal.aborted) await pause(50);
 }
 
 function orchestratorOf(market: ChaosMarket, which: number) {
