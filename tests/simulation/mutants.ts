@@ -52,8 +52,8 @@ export const mutants: Record<string, readonly Edit[]> = {
   'gpu-promised-twice': [
     {
       file: 'orchestrator/src/leases/grant-leases.ts',
-      find: '(room.gpuMilli.get(id) ?? 0) + job.gpuMilli <= 1_000',
-      put: 'true',
+      find: '.gpuMilli <= 1_000',
+      put: '.gpuMilli <= 9_000',
     },
     {
       file: 'orchestrator/src/matching/market.store.ts',

@@ -134,7 +134,7 @@ async function furnish(world: World, sim: SimDatabase, market: Orchestrators) {
     renters.push(new SimRenter(world, market, userId, `renter${index + 1}`));
   }
   const agents: SimAgent[] = [];
-  const count = random.between(1, 3);
+  const count = random.pick([1, 2, 2, 3]);
   for (let index = 0; index < count; index += 1) {
     const providerId = newId('provider');
     const ownerId = await addUser();

@@ -116,6 +116,13 @@ export function storm(
     async mend() {
       await world.kill(life);
       world.needs.length = 0;
+      // Some machines are gone for good, whatever they had: only the end of their leases frees it.
+      for (const agent of agents.slice(1)) {
+        if (agent.life === null || !random.chance(0.4)) continue;
+        world.say(`${agent.name} is sold`);
+        sold.add(agent);
+        await agent.kill();
+      }
       world.databaseUp = true;
       for (let at = 0; at < market.count; at += 1) {
         const one = market.lifeAt(at);
