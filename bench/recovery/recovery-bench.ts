@@ -96,7 +96,7 @@ async function depart(
   });
   // Long enough for some saves, and not always at the same distance from one.
   const steps = ((2 + Math.random()) * everySeconds) / stepSeconds;
-  const before = await until('the program to have done some work', 120, async () => {
+  const before = await until('the program to have done some work', 300, async () => {
     const at = await lastStep(client, id, 1);
     return at !== null && at >= steps ? at : null;
   });
