@@ -118,7 +118,10 @@ export function marketFixture(db: Db, settings: Partial<LeaseDeps['settings']> =
   /** One pass of the matcher: what it proposes is granted. */
   async function matchOnce(): Promise<('granted' | 'stale')[]> {
     const { granted, stale } = await new MarketMatcher(deps).pass();
-    return [...Array.from({ length: granted }, () => 'granted' as const), ...Array.from({ length: stale }, () => 'stale' as const)];
+    return [
+      ...Array.from({ length: granted }, () => 'granted' as const),
+      ...Array.from({ length: stale }, () => 'stale' as const),
+    ];
   }
 
   async function lastLease(jobId: JobId) {
