@@ -34,5 +34,9 @@ export function readCost(facts: CostFacts, now: Date): CostReading {
   const heardUntil = silentAt && !open.exitedAt ? silentAt : (open.exitedAt ?? now);
   const ranMs = heardUntil.getTime() - startedAt.getTime() - silentMs;
   const accruedMicros = costAfter({ ...reading, billable: true }, Math.min(Math.max(ranMs, 0), limitMs));
-  return { ...reading, accruedMicros, billable: open.exitedAt === null && silentAt === null && ranMs < limitMs };
+  return {
+    ...reading,
+    accruedMicros,
+    billable: open.exitedAt === null && silentAt === null && ranMs < limitMs,
+  };
 }

@@ -2,6 +2,9 @@ import type { Orchestrators } from './orchestrators.ts';
 import type { SimAgent } from './sim-agent.ts';
 import type { World } from './world.ts';
 
+/** Longer than any silence that a job of a run allows. */
+const waitedForMs = 180_000;
+
 /** Faults that a run does to its processes, until the storm is over. */
 export interface Storm {
   readonly over: boolean;
@@ -134,6 +137,15 @@ export function storm(
         if (agent.life) time.thaw(agent.life);
         if (!sold.has(agent)) agent.startUp();
       }
+      // A renter may ask to wait for the machine and nothing else, for up to a day: those do come back.
+      time.after(waitedForMs, null, () => {
+        for (const agent of sold) {
+          const waited = world.facts?.leases.some(
+            ({ provider, state }) => provider === agent.providerId && state === 'silent',
+          );
+          if (waited) agent.startUp();
+        }
+      });
     },
   };
 }

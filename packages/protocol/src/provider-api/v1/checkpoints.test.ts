@@ -58,7 +58,7 @@ test('an inner link, followed by its letters, ends inside', () => {
   const names = fc.array(fc.constantFrom('..', '.', 'a', 'b'), { minLength: 1, maxLength: 6 });
   fc.assert(
     fc.property(fc.array(fc.constantFrom('d', 'e'), { minLength: 1, maxLength: 3 }), names, (at, to) => {
-      const place = at.slice(0, -1);
+      const place: string[] = at.slice(0, -1);
       for (const part of to) {
         if (part === '..') {
           if (place.pop() === undefined) {
