@@ -23,8 +23,20 @@ test('an array of six, two at a time, then the job after it, then one job on two
   const member =
     'mkdir -p /outputs; echo $COMPUTEFABRIC_ARRAY_INDEX of $COMPUTEFABRIC_ARRAY_SIZE | tee /outputs/index.txt';
   const started = market.cfab([
-    ...['submit', '--yes', '--image', market.image, '--memory', '64MiB', '--name', 'six'],
-    ...['--array', '6', '--max-parallel', '2', '--command', member],
+    'submit',
+    '--yes',
+    '--image',
+    market.image,
+    '--memory',
+    '64MiB',
+    '--name',
+    'six',
+    '--array',
+    '6',
+    '--max-parallel',
+    '2',
+    '--command',
+    member,
   ]);
   await until('the group', 30, async () => (await market.client.groups.get('six')).size === 6);
   const after = await submit('--detach', '--name', 'sum', '--after', 'six', '--command', 'echo all done');
