@@ -49,7 +49,10 @@ async function simulate({
   const failures: SeedResult[] = [];
   const startedAt = Date.now();
   const stopAt = startedAt + minutes * 60_000;
-  const stop = () => failures.length >= most || Date.now() > stopAt;
+  let asked = false;
+  // The seeds under way are played to their end, so that the servers are stopped and removed.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (asked = true));
+  const stop = () => asked || failures.length >= most || Date.now() > stopAt;
   const progress = setInterval(
     () => console.log(summary(results, failures, seeds.length, startedAt)),
     10_000,
@@ -83,7 +86,9 @@ async function simulate({
   }
   console.log(summary(results, failures, seeds.length, startedAt));
   if (results.length < seeds.length && failures.length === 0)
-    console.log(`${seeds.length - results.length} seeds were not played: the time was over`);
+    console.log(
+      `${seeds.length - results.length} seeds were not played: the run was stopped, or its time was over`,
+    );
   return failures.length > 0 || results.length === 0 ? 1 : 0;
 }
 
