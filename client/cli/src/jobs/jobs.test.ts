@@ -111,6 +111,6 @@ describe('GPU names', () => {
 test('a field of the API is named by its flag', () => {
   expect(flagOfField('requirements.gpus')).toBe('--gpus');
   expect(flagOfField('env.PATH')).toBe('--env PATH');
-  expect(flagOfField('command[3]')).toBe('--command [3]');
+  expect(flagOfField('command[3]')).toBe('--command');
   expect(flagOfField('something.else')).toBeNull();
 });
