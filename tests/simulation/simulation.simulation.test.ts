@@ -22,10 +22,10 @@ async function simulate(...args: string[]): Promise<{ code: number | null; outpu
   return { code, output };
 }
 
-test('the scheduler keeps its promises in 200 storms', async () => {
+test('the scheduler keeps its promises in as many of 200 storms as a minute holds', async () => {
   // Where the machine is slow, fewer of them: the time is the bound, and the count is printed.
   const leastSeeds = 10;
-  const { code, output } = await simulate('--seeds', '200', '--minutes', '3');
+  const { code, output } = await simulate('--seeds', '200', '--minutes', '1');
   expect(code, output.slice(-10_000)).toBe(0);
   const last = output.match(/(\d+) of 200 seeds, 0 failed.*/g)?.at(-1) ?? '';
   expect(Number.parseInt(last, 10)).toBeGreaterThanOrEqual(leastSeeds);
