@@ -186,13 +186,19 @@ async function runVitestGroups() {
       const cluster = await startPostgresCluster(server.binDir);
       cleanUps.push(cluster.stop);
       step.done(`${server.major}, own cluster`);
-      // The other int tests ask nothing more of another server than the journeys do, and take minutes.
+      // What depends on the server: the schema, the feed, and the life of a job with its crashes. The other tests
+      // ask nothing more of another server than these do, and take minutes.
       await vitestGroup(
         ['postgres'],
         { ...env, TEST_DATABASE_URL: cluster.url },
         {
           projects: ['int', 'journey'],
-          folders: ['db/', 'tests/journeys/'],
+          folders: [
+            ...['drizzle-kit', 'migrate', 'listen', 'client', 'database-url'].map(
+              (name) => `db/src/${name}.int`,
+            ),
+            ...['one-job', 'crashes'].map((name) => `tests/journeys/${name}.journey`),
+          ],
         },
       );
     }
