@@ -74,7 +74,8 @@ export default defineConfig({
           globalSetup: postgres,
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          maxWorkers: 1,
+          // Each has a market of its own and looks at no containers but its own; mostly they wait.
+          maxWorkers: 2,
           sequence: { groupOrder: 4 },
         },
       },
