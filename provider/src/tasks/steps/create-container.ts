@@ -1,5 +1,5 @@
 import { invariant } from '@computefabric/runtime/invariant';
-import type { ContainerDriver, TaskSpec as ContainerSpec } from '../../container/container-driver.ts';
+import type { TaskSpec as ContainerSpec } from '../../container/container-driver.ts';
 import { isContainerError } from '../../container/container-error.ts';
 import type { TaskContext } from '../task-context.ts';
 import { TaskFailure } from '../task-failure.ts';
@@ -14,7 +14,7 @@ export async function createContainer(task: TaskContext): Promise<void> {
     await journal.update({ containerId });
   } catch (thrown) {
     if (isContainerError(thrown, 'task-exists')) {
-      await journal.update({ containerId: await findContainer(driver, journal.record.spec.lease_id) });
+      await journal.update({ containerId: await takeOver(task) });
       return;
     }
     if (
@@ -58,9 +58,20 @@ function pidsLimit(cpus: number): number {
   return Math.max(512, 128 * Math.ceil(cpus));
 }
 
-async function findContainer(driver: ContainerDriver, leaseId: string): Promise<string> {
+/**
+ * The container that an earlier process made. One that never started may be half made: its settings unchecked,
+ * its directories missing. It is made anew.
+ */
+async function takeOver(task: TaskContext): Promise<string> {
+  const { driver, journal } = task;
+  const leaseId = journal.record.spec.lease_id;
   const owned = await driver.listOwned();
-  const container = owned.find((each) => each.kind === 'container' && each.leaseId === leaseId);
-  invariant(container, `the engine says that ${leaseId} has a container and does not list it`);
-  return container.id;
+  const container = owned.find((each) => each.leaseId === leaseId && each.kind === 'container');
+  invariant(
+    container?.kind === 'container',
+    `the engine says that ${leaseId} has a container and does not list it`,
+  );
+  if (container.state !== 'created') return container.id;
+  await driver.removeLease(leaseId);
+  return await driver.createTask(containerSpec(task));
 }
