@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { afterEach, expect, test, vi } from 'vitest';
+import { testTaskSpec } from './container/testing/task-spec.ts';
 import { ReplacedError } from './control-plane/session.ts';
 import { AgentBench, slowImage, testImage } from './testing/agent-bench.ts';
 import { type FakeLease, outputOf } from './testing/fake-orchestrator.ts';
@@ -85,6 +86,25 @@ test('a job runs from offer to release, and its output, exit code and results ar
     ['empty', ''],
   ]);
   expect(lease.started?.imageDigest).toMatch(/^sha256:/);
+  await nothingLeft();
+});
+
+test('a container that an earlier process left unstarted is not run, it may be half made: another one is', async () => {
+  bench = await AgentBench.open();
+  bench.program('half', async () => 1);
+  bench.program('whole', async (process) => {
+    process.writeOutput('result', 'whole');
+    return 0;
+  });
+  await bench.startAgent();
+  const spec = job('whole');
+  await bench.driver.createTask(
+    testTaskSpec({ leaseId: spec.lease_id, jobId: spec.job_id, image: testImage, command: 'half' }),
+  );
+  const lease = bench.market.offer(spec);
+  await released(lease);
+  expect(lease.effects).toEqual([...whole, 'ended:exited-zero', 'released']);
+  expect(lease.results.get('result')?.toString()).toBe('whole');
   await nothingLeft();
 });
 
