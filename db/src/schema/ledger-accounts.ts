@@ -4,16 +4,54 @@ import { check, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import { micros, moment, oneOf } from '../columns.ts';
 import { users } from './users.ts';
 
-/** The chart of accounts. Those in `floored` may never go below zero. */
+/**
+ * The chart of accounts; balance = credits − debits. What the market owes somebody is above zero, what it owns
+ * or has spent below.
+ *
+ * - renter_available     what a user may spend
+ * - renter_held          what a user has reserved for unfinished jobs
+ * - renter_disputed      what a user's card holder has claimed back and the bank has not decided on
+ * - renter_debt          what a user owes the market after money was taken back that was spent already
+ * - provider_held_back   what a user's machines have earned and the hold window still keeps
+ * - provider_payable     what they have earned and may be paid out
+ * - provider_in_transit  what is on its way to them
+ * - provider_debt        what a user owes after earnings were taken back that were paid out already
+ * - platform_fees        the market's own income
+ * - promotions           where play money and gifts come from
+ * - refunds              where the market's own refunds come from: time that it or nobody is to blame for
+ * - stripe_clearing      money at Stripe
+ * - stripe_fees          what Stripe has kept for itself
+ * - manual_clearing      money that the operator has taken in or paid out by other means
+ */
 export const accountKinds = [
   'renter_available',
   'renter_held',
+  'renter_disputed',
+  'renter_debt',
+  'provider_held_back',
   'provider_payable',
+  'provider_in_transit',
+  'provider_debt',
   'platform_fees',
   'promotions',
+  'refunds',
+  'stripe_clearing',
+  'stripe_fees',
+  'manual_clearing',
 ] as const;
 export type AccountKind = (typeof accountKinds)[number];
-const floored = ['renter_available', 'renter_held', 'provider_payable', 'platform_fees'] as const;
+
+/** Accounts that may be below zero; every other one is kept from it by the database. */
+export const overdrawnKinds = [
+  'renter_debt',
+  'provider_debt',
+  'promotions',
+  'refunds',
+  'stripe_clearing',
+  'stripe_fees',
+  'manual_clearing',
+] as const satisfies readonly AccountKind[];
+const floored = accountKinds.filter((kind) => !overdrawnKinds.some((overdrawn) => overdrawn === kind));
 
 /**
  * One account. Its balance is credits − debits, two running totals that only grow and that every transfer

@@ -6,7 +6,35 @@ import { jobs } from './jobs.ts';
 import { leases } from './leases.ts';
 import { ledgerAccounts } from './ledger-accounts.ts';
 
-export const transferKinds = ['grant', 'hold', 'earn', 'fee', 'release'] as const;
+/**
+ * Why money moved. A job: `hold` at submit, then `earn` (an owner), `fee` (the market) and `release` (the rest
+ * back) out of it. Money from and to the world: `top-up`, `card-refund`, `stripe-fee`, `payout` (set out),
+ * `payout-sent` (arrived) and `payout-returned`; `mature` ends the hold window of earnings. Taken back:
+ * `dispute`, `dispute-won`, `dispute-lost` (a card holder's), `refund` (to the renter), `claw-back` (from the
+ * owner), `debt` and `debt-paid`. `correction` mends a mistake.
+ */
+export const transferKinds = [
+  'grant',
+  'hold',
+  'earn',
+  'fee',
+  'release',
+  'top-up',
+  'card-refund',
+  'stripe-fee',
+  'mature',
+  'payout',
+  'payout-sent',
+  'payout-returned',
+  'dispute',
+  'dispute-won',
+  'dispute-lost',
+  'refund',
+  'claw-back',
+  'debt',
+  'debt-paid',
+  'correction',
+] as const;
 export type TransferKind = (typeof transferKinds)[number];
 
 /**

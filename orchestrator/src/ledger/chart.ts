@@ -4,20 +4,7 @@ import type { AccountId, UserId } from '@computefabric/protocol/ids';
 import { invariant } from '@computefabric/runtime/invariant';
 import { findAccount, makeAccount } from './ledger.store.ts';
 
-/*
- * The chart of accounts.
- *
- * - renter_available  what a user may spend
- * - renter_held       what a user has reserved for unfinished jobs
- * - provider_payable  what a user's machines have earned
- * - platform_fees     the market's own income
- * - promotions        where play money and gifts come from
- */
-
-/** Accounts that may owe: every grant comes out of this one, so that all balances together stay zero. */
-export const mayGoNegative: readonly AccountKind[] = ['promotions'];
-
-type UserAccountKind = Extract<AccountKind, 'renter_available' | 'renter_held' | 'provider_payable'>;
+type UserAccountKind = Extract<AccountKind, `renter_${string}` | `provider_${string}`>;
 type MarketAccountKind = Exclude<AccountKind, UserAccountKind>;
 
 /** The account of a user; made on first use. */

@@ -1,5 +1,5 @@
 import type { Db, Tx } from '@computefabric/db/client';
-import { type AccountKind, ledgerAccounts } from '@computefabric/db/schema/ledger-accounts';
+import { type AccountKind, ledgerAccounts, overdrawnKinds } from '@computefabric/db/schema/ledger-accounts';
 import { ledgerTransfers } from '@computefabric/db/schema/ledger-transfers';
 import { type AccountId, newId, type UserId } from '@computefabric/protocol/ids';
 import { and, eq, inArray, isNull, or, sql } from 'drizzle-orm';
@@ -64,13 +64,12 @@ export async function findTransfer(tx: Tx, id: string): Promise<TransferRow | nu
 
 /**
  * Adds to an account's running totals, unless its balance would fall below zero and its kind is not one of
- * `mayGoNegative`; false then.
+ * `overdrawnKinds`; false then.
  */
 export async function moveTotals(
   tx: Tx,
   accountId: AccountId,
   delta: { creditMicros: bigint; debitMicros: bigint },
-  mayGoNegative: readonly AccountKind[],
 ): Promise<boolean> {
   const { creditsMicros, debitsMicros, id, kind } = ledgerAccounts;
   const rows = await tx
@@ -83,7 +82,7 @@ export async function moveTotals(
       and(
         eq(id, accountId),
         or(
-          inArray(kind, [...mayGoNegative]),
+          inArray(kind, [...overdrawnKinds]),
           sql`${creditsMicros} + ${delta.creditMicros} >= ${debitsMicros} + ${delta.debitMicros}`,
         ),
       ),

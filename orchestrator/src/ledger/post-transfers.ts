@@ -3,7 +3,6 @@ import type { TransferKind } from '@computefabric/db/schema/ledger-transfers';
 import type { AccountId, JobId, LeaseId } from '@computefabric/protocol/ids';
 import { AppError } from '@computefabric/runtime/errors';
 import { invariant } from '@computefabric/runtime/invariant';
-import { mayGoNegative } from './chart.ts';
 import { accountById, findTransfer, insertTransfers, moveTotals } from './ledger.store.ts';
 
 /** One movement of money. */
@@ -37,7 +36,7 @@ export async function postTransfers(tx: Tx, transfers: readonly Transfer[]): Pro
   }
   const inOrder = [...deltas].toSorted(([a], [b]) => (a < b ? -1 : 1));
   for (const [accountId, delta] of inOrder) {
-    if (!(await moveTotals(tx, accountId, delta, mayGoNegative))) await refuse(tx, accountId, delta);
+    if (!(await moveTotals(tx, accountId, delta))) await refuse(tx, accountId, delta);
   }
 }
 

@@ -1,0 +1,6 @@
+ALTER TABLE "ledger_accounts" DROP CONSTRAINT "ledger_accounts_kind";--> statement-breakpoint
+ALTER TABLE "ledger_accounts" DROP CONSTRAINT "ledger_accounts_floor";--> statement-breakpoint
+ALTER TABLE "ledger_transfers" DROP CONSTRAINT "ledger_transfers_kind";--> statement-breakpoint
+ALTER TABLE "ledger_accounts" ADD CONSTRAINT "ledger_accounts_kind" CHECK ("ledger_accounts"."kind" in ('renter_available', 'renter_held', 'renter_disputed', 'renter_debt', 'provider_held_back', 'provider_payable', 'provider_in_transit', 'provider_debt', 'platform_fees', 'promotions', 'refunds', 'stripe_clearing', 'stripe_fees', 'manual_clearing'));--> statement-breakpoint
+ALTER TABLE "ledger_accounts" ADD CONSTRAINT "ledger_accounts_floor" CHECK (not ("ledger_accounts"."kind" in ('renter_available', 'renter_held', 'renter_disputed', 'provider_held_back', 'provider_payable', 'provider_in_transit', 'platform_fees')) or "ledger_accounts"."credits_micros" >= "ledger_accounts"."debits_micros");--> statement-breakpoint
+ALTER TABLE "ledger_transfers" ADD CONSTRAINT "ledger_transfers_kind" CHECK ("ledger_transfers"."kind" in ('grant', 'hold', 'earn', 'fee', 'release', 'top-up', 'card-refund', 'stripe-fee', 'mature', 'payout', 'payout-sent', 'payout-returned', 'dispute', 'dispute-won', 'dispute-lost', 'refund', 'claw-back', 'debt', 'debt-paid', 'correction'));
