@@ -450,7 +450,7 @@ describe('what a moved try costs', () => {
       .set({ takenAt: sql`now() - make_interval(secs => ${seconds})` })
       .where(eq(checkpoints.id, id));
 
-  test.each(['provider-left', 'preempted'] as const)(
+  test.each(['provider-left', 'preempted', 'peer-lost'] as const)(
     '%s: the time up to the last checkpoint, which the job’s limit has then lost',
     async (reason) => {
       await backdate(await save({ step: 'one' }), 10);

@@ -1,5 +1,6 @@
 import type { Waiting } from '@computefabric/protocol/user-api/quotes';
 import { failedFilters } from '../matching/filters.ts';
+import { type GangOwners, ownerSets } from '../matching/gang-owners.ts';
 import type { JobNeeds, MachineView } from '../matching/machine-view.ts';
 
 /**
@@ -12,11 +13,16 @@ export function explainGang(
   waiting: Waiting,
   needs: JobNeeds,
   machines: readonly MachineView[],
-  size: number,
+  gang: GangOwners & { size: number },
 ): Waiting {
-  const fitting = machines.filter((machine) => failedFilters(machine, needs).length === 0).length;
-  if (fitting >= size) return waiting;
-  const room = fitting === 1 ? '1 machine has' : `${fitting} machines have`;
-  const summary = `It needs ${size} machines at the same time, and ${room} room for a rank now.`;
-  return { ...waiting, summary, suggestion: null };
+  const fitting = machines.filter((machine) => failedFilters(machine, needs).length === 0);
+  const together = ownerSets(gang).map((mayOwn) => fitting.filter(({ ownerId }) => mayOwn(ownerId)).length);
+  if (together.some((machinesOfSet) => machinesOfSet >= gang.size)) return waiting;
+  const room = fitting.length === 1 ? '1 machine has' : `${fitting.length} machines have`;
+  const summary = `It needs ${gang.size} machines at the same time, and ${room} room for a rank now.`;
+  const apart =
+    fitting.length < gang.size
+      ? ''
+      : ' Machines of your own, and those of an owner on whose machine a rank was lost before, are taken only among themselves.';
+  return { ...waiting, summary: summary + apart, suggestion: null, change: null };
 }

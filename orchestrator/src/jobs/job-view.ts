@@ -6,7 +6,8 @@ import { invariant } from '@computefabric/runtime/invariant';
 import { databaseNow } from '../background/database-now.ts';
 import { type Backoff, explain } from '../matching/explain.ts';
 import { placeOf } from '../matching/place-in-line.store.ts';
-import { loadMachines } from '../matching/market.store.ts';
+import { loadGangSpoilers, loadMachines } from '../matching/market.store.ts';
+import { leftSeconds } from '../metering/usage.ts';
 import { fateOf, waitsFor } from './dependency-fate.ts';
 import { explainGang } from './explain-gang.ts';
 import { type GroupRow, groupsById } from './group-reads.store.ts';
@@ -44,8 +45,12 @@ export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow):
   if (job.state === 'queued') {
     const machines = await loadMachines(db);
     const place = await placeOf(db, job.id);
-    waiting = explain(job, machines, { ...place, now, backoff: backoffOf(job, rows, now) });
-    if (group?.kind === 'gang') waiting = explainGang(waiting, job, machines, group.size);
+    const needs = { ...job, timeLimitSeconds: Math.max(1, Math.ceil(leftSeconds(job))) };
+    waiting = explain(needs, machines, { ...place, now, backoff: backoffOf(job, rows, now) });
+    if (group?.kind === 'gang') {
+      const spoiledBy = await loadGangSpoilers(db, group.id);
+      waiting = explainGang(waiting, needs, machines, { size: group.size, renterId: job.userId, spoiledBy });
+    }
   }
   return {
     ...summary(job, group, rows, { now, paymentState, playMoney: settings.playMoney }),

@@ -2,11 +2,16 @@ import { createDb } from '@computefabric/db/client';
 import { jobGroups } from '@computefabric/db/schema/job-groups';
 import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
+import { providers } from '@computefabric/db/schema/providers';
+import { listen } from '@computefabric/db/listen';
 import { createTestDatabase } from '@computefabric/db/testing';
 import { newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
 import { eq, inArray } from 'drizzle-orm';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loadGangSpoilers, loadMachines } from '../matching/market.store.ts';
+import { markSilentProvidersOffline } from '../providers/provider.store.ts';
 import { marketFixture, testCards } from '../testing/market-fixture.ts';
+import { waitUntil } from '../testing/wait-until.ts';
 import { MarketMatcher } from './market-matcher.ts';
 import { reportEnd, releaseClaimedLease, acceptLease, startLease, exitLease } from './report-lease.ts';
 
@@ -132,6 +137,76 @@ test('a gang is granted whole or not at all, also by the database', async () => 
   await market.addMachine(await market.addUser(), { gpus: testCards(2) });
   expect((await new MarketMatcher(market.deps).pass()).granted).toBe(2);
   expect(await stateOf(...ranks)).toEqual(['preparing', 'preparing']);
+});
+
+test('a gang goes on without the owner who spoiled one of its ranks, as long as others are in it', async () => {
+  const groupId = newId('group');
+  const spec = { spec: { image: 'busybox' }, machines: 2 };
+  await connection.db
+    .insert(jobGroups)
+    .values({ id: groupId, userId: renter, name: 'pair', kind: 'gang', size: 2, spec });
+  const ranks = [
+    await market.addJob(renter, { groupId, groupIndex: 0, gpus: 2 }),
+    await market.addJob(renter, { groupId, groupIndex: 1, gpus: 2 }),
+  ];
+  await market.addMachine(await market.addUser(), { gpus: testCards(2) });
+  expect(await market.matchOnce()).toHaveLength(2);
+  // The owner of rank 0's machine takes it back after the start; the other rank falls with it.
+  for (const [index, rank] of ranks.entries()) {
+    const claim = await market.claimOf(rank);
+    await acceptLease(market.deps, claim);
+    await startLease(market.deps, claim, null);
+    const reason = index === 0 ? 'provider-left' : 'cancelled';
+    const peerLost = { desired: 'stop', stopReason: 'peer-lost' } as const;
+    if (index === 1) await connection.db.update(leases).set(peerLost).where(eq(leases.id, claim.leaseId));
+    await exitLease(market.deps, claim, 143);
+    await reportEnd(market.deps, claim, { reason, detail: null, exit_code: 143, log_chunks: 0 });
+    await releaseClaimedLease(market.deps, claim);
+    await market.endBackoff(rank);
+  }
+  expect(await stateOf(...ranks)).toEqual(['queued', 'queued']);
+  const first = ranks[0];
+  if (!first) throw new Error('two ranks');
+  const [left] = await connection.db
+    .select({ owner: providers.ownerId, id: providers.id })
+    .from(leases)
+    .innerJoin(providers, eq(providers.id, leases.providerId))
+    .where(eq(leases.jobId, first));
+  expect(await loadGangSpoilers(connection.db, groupId)).toEqual([left?.owner]);
+  expect(await market.matchOnce()).toEqual([]);
+  await market.addMachine(await market.addUser(), { gpus: testCards(2) });
+  expect(await market.matchOnce()).toHaveLength(2);
+  const now = await Promise.all(ranks.map(async (rank) => (await market.lastLease(rank)).providerId));
+  expect(now).not.toContain(left?.id);
+});
+
+test('of a job that has moved, only the time that is left of its limit has to fit before an absence', async () => {
+  const soon = new Date(Date.now() + 600_000);
+  await connection.db.update(providers).set({ awayFrom: soon, awayUntil: new Date(soon.getTime() + 1e6) });
+  const fresh = await market.addJob(renter, { timeLimitSeconds: 3_600 });
+  expect(await market.matchOnce()).toEqual([]);
+  const moved = await market.addJob(renter, { timeLimitSeconds: 3_600, usedMs: 3_300_000 });
+  expect(await market.matchOnce()).toEqual(['granted']);
+  expect(await stateOf(fresh, moved)).toEqual(['queued', 'preparing']);
+  // Whoever waits for the machine is told by the same time.
+  const [view] = await loadMachines(connection.db);
+  expect(view?.running[0]?.endsInMs).toBeLessThanOrEqual(300_000);
+});
+
+test('a machine that falls silent is told to the matcher at once', async () => {
+  const heard: string[] = [];
+  const listener = await listen(database.url, ['cf_queue'], (_, payload) => void heard.push(payload), {
+    onReconnect: () => undefined,
+  });
+  try {
+    await markSilentProvidersOffline(connection.db, 3_600);
+    await connection.db.update(providers).set({ lastSeenAt: new Date(0) });
+    await markSilentProvidersOffline(connection.db, 3_600);
+    await waitUntil('the feed has it', async () => heard.length > 0);
+    expect(heard).toEqual([machine]);
+  } finally {
+    await listener.close();
+  }
 });
 
 test('a spot job gives way to an on-demand job, which then gets the machine', async () => {

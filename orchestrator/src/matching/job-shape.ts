@@ -1,4 +1,5 @@
 import { type CompiledNeeds, compileNeeds } from './filters.ts';
+import type { GangOwners } from './gang-owners.ts';
 import { fittingGpus, type GpuView, type JobNeeds, type MachineView } from './machine-view.ts';
 import type { TaskShape } from './placement/task-shape.ts';
 import { expectedRateMicros, rateStep } from './score.ts';
@@ -82,9 +83,13 @@ export class JobShape {
   }
 }
 
-/** Equal for jobs of one shape. A gang that finds no room says nothing about single jobs. */
-export function jobShapeKey(needs: JobNeeds, image: string, gangSize: number): string {
-  return JSON.stringify({ ...needs, image, gangSize }, (_, value) =>
+/** Equal for jobs of one shape. A gang that finds no room says nothing about single jobs, or those of others. */
+export function jobShapeKey(
+  needs: JobNeeds,
+  image: string,
+  gang: (GangOwners & { size: number }) | null,
+): string {
+  return JSON.stringify({ ...needs, image, gang }, (_, value) =>
     typeof value === 'bigint' ? String(value) : value,
   );
 }

@@ -5,9 +5,9 @@ import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import { providers } from '@computefabric/db/schema/providers';
 import { endReasonCodes, endReasonRow } from '@computefabric/protocol/end-reason';
-import type { GpuId, GroupId, JobId, ProviderId } from '@computefabric/protocol/ids';
+import type { GpuId, GroupId, JobId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { holdingLeaseStates } from '@computefabric/protocol/lease-state';
-import { and, asc, eq, inArray, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, ne, type SQLWrapper, sql } from 'drizzle-orm';
 import type { QueuedJob } from './queue/queued-job.ts';
 import type { MachineView } from './machine-view.ts';
 
@@ -90,6 +90,9 @@ export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): P
   });
 }
 
+/** What a job has left of its time limit after moves, in whole seconds; as `leftSeconds` of `metering/usage.ts`. */
+const leftSeconds = sql<number>`greatest(1, ceil(${jobs.timeLimitSeconds} - ${jobs.usedMs} / 1000.0))::int`;
+
 /** Until a planned absence; 0 while it lasts, null without one. */
 const awayInMs = sql<number | null>`case
   when ${providers.awayFrom} is null or ${providers.awayUntil} <= now() then null
@@ -102,7 +105,7 @@ const awayInMs = sql<number | null>`case
 const endsInMs = sql<number>`greatest(0, extract(epoch from case
   when ${leases.state} = 'releasing' then ${leases.expiresAt}
   when ${leases.stopBy} is not null then ${leases.stopBy}
-  else coalesce(${leases.startedAt}, now()) + make_interval(secs => ${jobs.timeLimitSeconds})
+  else coalesce(${leases.startedAt}, now()) + make_interval(secs => ${leftSeconds})
   end - now()) * 1000)::float8`;
 
 function byProvider<T extends { providerId: ProviderId }>(rows: readonly T[]): Map<ProviderId, T[]> {
@@ -137,7 +140,7 @@ export const needsColumns = {
   minTier: jobs.minTier,
   class: jobs.class,
   maxPricePerHourMicros: jobs.maxPricePerHourMicros,
-  timeLimitSeconds: jobs.timeLimitSeconds,
+  timeLimitSeconds: leftSeconds,
   checkpoint: jobs.checkpoint,
 };
 
@@ -151,6 +154,28 @@ const machineToAvoid = sql<ProviderId | null>`case when ${jobs.attempts} > 0 the
   )}) then last.provider_id end
   from leases last where last.job_id = ${jobs.id} order by last.attempt desc limit 1) end`;
 
+/** A machine, or its owner's wish, ended the try; that the peers of its rank fell with it is not their doing. */
+const endedByMachine = endReasonCodes.filter(
+  (reason) => endReasonRow(reason).fault === 'provider' && reason !== 'peer-lost',
+);
+
+/** The owners of the machines that ended a started try of a rank of this gang. */
+function spoilersOf(groupId: SQLWrapper | GroupId) {
+  return sql<UserId[]>`array(
+    select distinct machine.owner_id from jobs rank
+    join leases try on try.job_id = rank.id join providers machine on machine.id = try.provider_id
+    where rank.group_id = ${groupId} and try.started_at is not null and try.end_reason in (${sql.join(
+      endedByMachine.map((reason) => sql`${reason}`),
+      sql`, `,
+    )}) order by 1)`;
+}
+
+/** Owners whose machines spoiled a rank of a gang before: see `gang-owners.ts`. */
+export async function loadGangSpoilers(db: Db | Tx, groupId: GroupId): Promise<UserId[]> {
+  const { rows } = await db.execute<{ owners: UserId[] }>(sql`select ${spoilersOf(groupId)} as owners`);
+  return rows[0]?.owners ?? [];
+}
+
 const queuedColumns = {
   id: jobs.id,
   userId: jobs.userId,
@@ -162,6 +187,9 @@ const queuedColumns = {
   avoid: machineToAvoid,
   gangId: jobGroups.id,
   gangSize: jobGroups.size,
+  // Of a gang that has never run nobody has spoiled anything.
+  gangSpoiledBy: sql<UserId[] | null>`case when ${jobGroups.id} is not null and ${jobs.attempts} > 0
+    then ${spoilersOf(jobGroups.id)} end`,
 };
 
 /** Those of the named jobs that wait for a machine. */
@@ -201,7 +229,14 @@ const ofGang = and(eq(jobGroups.id, jobs.groupId), eq(jobGroups.kind, 'gang'));
 function toQueuedJob({
   gangId,
   gangSize,
+  gangSpoiledBy,
   ...job
-}: Omit<QueuedJob, 'gang'> & { gangId: GroupId | null; gangSize: number | null }): QueuedJob {
-  return { ...job, gang: gangId && gangSize ? { groupId: gangId, size: gangSize } : null };
+}: Omit<QueuedJob, 'gang'> & {
+  gangId: GroupId | null;
+  gangSize: number | null;
+  gangSpoiledBy: UserId[] | null;
+}): QueuedJob {
+  const gang =
+    gangId && gangSize ? { groupId: gangId, size: gangSize, spoiledBy: gangSpoiledBy ?? [] } : null;
+  return { ...job, gang };
 }

@@ -40,6 +40,7 @@ function machine(name: string, cards: [string, number][], overrides: Partial<Mac
     cachedImages: [],
     availability: 'open',
     awayInMs: null,
+    restsInMs: null,
     running: [],
     ...overrides,
   };
@@ -391,9 +392,9 @@ describe('spot jobs give way', () => {
 });
 
 describe('gangs', () => {
-  const gang = (name: string, size: number, ranks = size) =>
+  const gang = (name: string, size: number, ranks = size, spoiledBy: UserId[] = []) =>
     Array.from({ length: ranks }, (_, rank) =>
-      job(`${name}${rank}`, {}, { gang: { groupId: `group_${name}` satisfies GroupId, size } }),
+      job(`${name}${rank}`, {}, { gang: { groupId: `group_${name}` satisfies GroupId, size, spoiledBy } }),
     );
 
   test('start all at once, each rank on a machine of its own, or not at all', () => {
@@ -414,6 +415,38 @@ describe('gangs', () => {
     expect(matcher.propose(10, 0).sets).toEqual([]);
     for (const rank of ranks.slice(1)) matcher.enqueue(rank, 0);
     expect(matcher.propose(10, 0).sets[0]).toHaveLength(2);
+  });
+
+  const ownedBy = (owner: UserId, ...names: string[]) =>
+    names.map((name) => machine(name, [rtx4090], { ownerId: owner }));
+  const placedOn = (queue: readonly QueuedJob[], machines: readonly MachineView[]) =>
+    match(queue, machines)
+      .map(({ providerId }) => providerId)
+      .toSorted();
+
+  test("never mix machines of their renter with machines of others, whom the renter's could have work unpaid", () => {
+    const own = ownedBy(job('x').userId, 'own1', 'own2');
+    const strange = ownedBy('user_stranger', 'else1');
+    expect(placedOn(gang('g', 2), [...own.slice(0, 1), ...strange])).toEqual([]);
+    expect(placedOn(gang('g', 2), [...own, ...strange])).toEqual(['prov_own1', 'prov_own2']);
+    // A job alone harms nobody.
+    expect(placedOn([job('alone')], own.slice(0, 1))).toEqual(['prov_own1']);
+  });
+
+  test('come back to an owner who spoiled one of their ranks only where all ranks are on the machines of that owner', () => {
+    const again = (size: number) => gang('g', size, size, ['user_flaky']);
+    const flaky = ownedBy('user_flaky', 'f1', 'f2');
+    const sound = ownedBy('user_sound', 's1', 's2');
+    expect(placedOn(again(2), [...flaky, ...sound.slice(0, 1)])).toEqual(['prov_f1', 'prov_f2']);
+    expect(placedOn(again(2), [...flaky.slice(0, 1), ...sound])).toEqual(['prov_s1', 'prov_s2']);
+    expect(placedOn(again(2), [...flaky.slice(0, 1), ...sound.slice(0, 1)])).toEqual([]);
+    expect(placedOn(gang('h', 2), [...flaky.slice(0, 1), ...sound.slice(0, 1)])).toHaveLength(2);
+  });
+
+  test('that may not use a machine do not keep equal ones of others from it', () => {
+    const machines = [...ownedBy(job('x').userId, 'own1'), ...ownedBy('user_stranger', 'else1')];
+    const theirs = gang('h', 2).map((rank): QueuedJob => ({ ...rank, userId: 'user_third' }));
+    expect(placedOn([...gang('g', 2), ...theirs], machines)).toEqual(['prov_else1', 'prov_own1']);
   });
 
   test('wait again when one rank leaves the queue', () => {

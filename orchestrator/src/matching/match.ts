@@ -1,9 +1,10 @@
-import type { GpuId, JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
+import type { GpuId, JobId, LeaseId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { newId } from '@computefabric/protocol/ids';
 import TinyQueue from 'tinyqueue';
 import { ratePerHourMicros } from '../pricing/price.ts';
 import { compileNeeds, failedFilters } from './filters.ts';
 import { Fleet, type FleetMachine } from './fleet.ts';
+import { ownerSets } from './gang-owners.ts';
 import type { JobShape } from './job-shape.ts';
 import type { JobNeeds, MachineView } from './machine-view.ts';
 import { fittingGpus } from './machine-view.ts';
@@ -123,13 +124,29 @@ export class Matcher {
     return { account, share };
   }
 
-  /** A place for each of the entry's jobs, taken from the fleet; null, and nothing is taken, without one for all. */
+  /** A place for each of the entry's jobs; null without one for all. Of a gang, only where `ownerSets` allows it. */
   #place(entry: Waiting, heads: readonly Waiting[], nowMs: number): PlacementSet | null {
+    const { jobs, account, gangSpoiledBy } = entry;
+    if (jobs.length === 1) return this.#placeAll(entry, null, heads, nowMs);
+    for (const mayOwn of ownerSets({ renterId: account.userId, spoiledBy: gangSpoiledBy })) {
+      const set = this.#placeAll(entry, mayOwn, heads, nowMs);
+      if (set) return set;
+    }
+    return null;
+  }
+
+  /** Takes the places from the fleet; nothing is taken when there is not one for each job. */
+  #placeAll(
+    entry: Waiting,
+    mayOwn: ((ownerId: UserId) => boolean) | null,
+    heads: readonly Waiting[],
+    nowMs: number,
+  ): PlacementSet | null {
     const taken: { node: number; gpus: number[]; task: TaskShape }[] = [];
     const set: Placement[] = [];
     for (const job of entry.jobs) {
       const used = new Set(taken.map(({ node }) => node));
-      const choice = this.#choose(entry.shape, job, used, heads, nowMs);
+      const choice = this.#choose(entry.shape, job, { used, mayOwn }, heads, nowMs);
       if (!choice) {
         for (const { node, gpus, task } of taken.reverse()) this.fleet.undo(node, task, gpus);
         return null;
@@ -163,7 +180,7 @@ export class Matcher {
   #choose(
     shape: JobShape,
     job: QueuedJob,
-    used: ReadonlySet<number>,
+    { used, mayOwn }: { used: ReadonlySet<number>; mayOwn: ((ownerId: UserId) => boolean) | null },
     heads: readonly Waiting[],
     nowMs: number,
   ): { node: number; gpus: number[]; task: TaskShape } | null {
@@ -172,17 +189,18 @@ export class Matcher {
     const avoid = job.avoid === null ? undefined : this.fleet.find(job.avoid)?.node;
     const excluded = new Set(used);
     if (avoid !== undefined) excluded.add(avoid);
+    const isOwnedRight = (node: number) => mayOwn === null || mayOwn(this.fleet.at(node).ownerId);
     // What no label tells is asked of the very machine; one that fails is left out, and the next best is looked at.
     for (;;) {
       const choice = this.#placer.best(
         task,
         weigh,
-        excluded.size > 0 ? (node) => !excluded.has(node) : undefined,
+        excluded.size > 0 || mayOwn ? (node) => !excluded.has(node) && isOwnedRight(node) : undefined,
       );
       if (!choice) {
         // The machine that spoiled the last try is better than none.
         if (avoid === undefined || used.has(avoid) || !excluded.delete(avoid)) return null;
-        const again = this.#placer.best(task, weigh, (node) => node === avoid);
+        const again = this.#placer.best(task, weigh, (node) => node === avoid && isOwnedRight(node));
         return again && this.#allows(again, job, heads, nowMs) ? { ...again, task } : null;
       }
       if (this.#allows(choice, job, heads, nowMs)) return { ...choice, task };

@@ -5,7 +5,7 @@ import { type GpuId, newId, type ProviderId, type UserId } from '@computefabric/
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
 import { providerMachine, type ProviderState } from '@computefabric/protocol/provider-state';
 import { and, eq, inArray, notInArray, sql } from 'drizzle-orm';
-import { notify } from '../background/signals.ts';
+import { notify, notifyAll } from '../background/signals.ts';
 import { newMachineReliabilityMilli } from './reputation.store.ts';
 
 export type ProviderRow = typeof providers.$inferSelect;
@@ -236,13 +236,22 @@ export async function leaveMarket(
 
 /** Machines not heard of for longer than the lease time are offline until they say hello again. */
 export async function markSilentProvidersOffline(db: Db, silentSeconds: number): Promise<void> {
-  await db
-    .update(providers)
-    .set({ state: 'offline' })
-    .where(
-      and(
-        inArray(providers.state, ['online', 'draining']),
-        sql`${providers.lastSeenAt} < now() - make_interval(secs => ${silentSeconds})`,
-      ),
+  await db.transaction(async (tx) => {
+    const silent = await tx
+      .update(providers)
+      .set({ state: 'offline' })
+      .where(
+        and(
+          inArray(providers.state, ['online', 'draining']),
+          sql`${providers.lastSeenAt} < now() - make_interval(secs => ${silentSeconds})`,
+        ),
+      )
+      .returning({ id: providers.id });
+    // The matcher proposes them no more, and whoever waits is told of what is there.
+    await notifyAll(
+      tx,
+      'cf_queue',
+      silent.map(({ id }) => id),
     );
+  });
 }

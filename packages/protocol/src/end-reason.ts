@@ -18,6 +18,8 @@ export interface EndReasonRow {
   backsOff: boolean;
   /** The renter pays for the metered seconds of this try and its owner earns them. */
   billable: boolean;
+  /** The machine is not offered anything for a moment, longer after each such end in a row. */
+  restsMachine: boolean;
   /** Of a try that a checkpoint has saved, the time up to that checkpoint is paid for; the rest is free. */
   billedToCheckpoint: boolean;
   /** Speaks for the machine in its record: it brought the try to its end. */
@@ -109,8 +111,8 @@ export const endReasons = {
   'peer-lost': row(
     'failed',
     'provider',
-    { requeue: true },
-    'Another machine of the gang was lost; all of them start again together. This try is not billed.',
+    { requeue: true, billedToCheckpoint: true },
+    'Another machine of the gang was lost; all of them start again together. Of this try only what a checkpoint has saved is billed.',
   ),
   'peer-ended': row(
     'cancelled',
@@ -121,13 +123,13 @@ export const endReasons = {
   'offer-rejected': row(
     'failed',
     'provider',
-    { requeue: true, backsOff: true },
+    { requeue: true, backsOff: true, restsMachine: true },
     'The machine declined the job.',
   ),
   'offer-expired': row(
     'failed',
     'provider',
-    { requeue: true, backsOff: true, countsAgainstProvider: true },
+    { requeue: true, backsOff: true, restsMachine: true, countsAgainstProvider: true },
     'The machine did not answer the offer.',
   ),
   'platform-error': row('failed', 'platform', spoiled, 'The market failed. This try is not billed.'),
@@ -164,6 +166,7 @@ function row(finalState: FinalJobState, fault: Fault, flags: Flags, sentence: st
     retryable: false,
     spoils: false,
     backsOff: false,
+    restsMachine: false,
     billable: false,
     billedToCheckpoint: false,
     countsForProvider: false,

@@ -9,6 +9,8 @@ export interface Waiting {
   shape: JobShape;
   account: Account;
   key: number;
+  /** Owners whose machines spoiled a rank of this gang before; empty for single jobs. */
+  gangSpoiledBy: readonly UserId[];
   /** It has left the queue; lanes drop it when they come to it. */
   gone: boolean;
 }
@@ -135,7 +137,8 @@ export class JobQueue {
   }
 
   #enter(jobs: QueuedJob[], first: QueuedJob): JobShape {
-    const shape = this.#shapeOf(first);
+    const gangSpoiledBy = [...new Set(jobs.flatMap(({ gang }) => gang?.spoiledBy ?? []))].toSorted();
+    const shape = this.#shapeOf(first, gangSpoiledBy);
     let account = this.accounts.get(first.userId);
     if (!account) {
       account = new Account(first.userId);
@@ -146,7 +149,8 @@ export class JobQueue {
       lane = new Lane();
       account.lanes.set(shape, lane);
     }
-    const entry = { jobs, shape, account, key: Math.min(...jobs.map(orderKey)), gone: false };
+    const key = Math.min(...jobs.map(orderKey));
+    const entry = { jobs, shape, account, key, gangSpoiledBy, gone: false };
     lane.add(entry);
     account.waiting += 1;
     for (const job of jobs) {
@@ -156,8 +160,10 @@ export class JobQueue {
     return shape;
   }
 
-  #shapeOf(job: QueuedJob): JobShape {
-    const key = jobShapeKey(job.needs, job.image, job.gang?.size ?? 1);
+  #shapeOf(job: QueuedJob, gangSpoiledBy: readonly UserId[]): JobShape {
+    // Where there is room for a gang depends on whose it is, and on who spoiled it.
+    const gang = job.gang && { size: job.gang.size, renterId: job.userId, spoiledBy: gangSpoiledBy };
+    const key = jobShapeKey(job.needs, job.image, gang);
     const known = this.#shapes.get(key);
     if (known) {
       known.jobs += 1;

@@ -16,8 +16,8 @@ export interface QueuedJob {
   backoffMs: number;
   /** The machine of its last try, when that try failed for the machine's sake. */
   avoid: ProviderId | null;
-  /** The gang that it must start together with. */
-  gang: { groupId: GroupId; size: number } | null;
+  /** The gang that it must start together with; `spoiledBy`: owners whose machines spoiled a rank of it before. */
+  gang: { groupId: GroupId; size: number; spoiledBy: readonly UserId[] } | null;
 }
 
 /** A point of priority is worth this much waiting, so a low one waits longer and never for ever. */
