@@ -59,6 +59,8 @@ export const providers = pgTable(
     /** A planned absence: jobs that may run into it are not placed, those that do are moved. */
     awayFrom: moment(),
     awayUntil: moment(),
+    /** It has just not taken an offer, and is offered nothing until then; rest.store.ts. */
+    restsUntil: moment(),
     lastSeenAt: moment(),
     createdAt: moment().notNull().defaultNow(),
   },

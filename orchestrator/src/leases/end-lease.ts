@@ -13,6 +13,7 @@ import { costMicros, splitCost } from '../pricing/price.ts';
 import { decideNext, pastTriesLooked } from './decide-next.ts';
 import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow, pastTries } from './lease.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
+import { restMachine } from './rest.store.ts';
 
 interface EndLease {
   /** Both rows locked by the caller, the job first. */
@@ -55,6 +56,7 @@ export async function endLease(tx: Tx, settings: LeaseSettings, end: EndLease): 
   await decideJob(tx, settings, end, billed);
   // Last of the locks: job, lease, machine.
   await recordEnd(tx, lease.providerId, reason);
+  if (endReasonRow(reason).restsMachine) await restMachine(tx, lease.providerId, Math.random);
   return closed;
 }
 

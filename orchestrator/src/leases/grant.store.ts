@@ -24,7 +24,14 @@ export async function lockOpenProviders(tx: Tx, ids: readonly ProviderId[]) {
       spotPercent: providers.spotPercent,
     })
     .from(providers)
-    .where(and(anyOf(providers.id, ids), eq(providers.state, 'online'), eq(providers.availability, 'open')))
+    .where(
+      and(
+        anyOf(providers.id, ids),
+        eq(providers.state, 'online'),
+        eq(providers.availability, 'open'),
+        sql`(${providers.restsUntil} is null or ${providers.restsUntil} <= now())`,
+      ),
+    )
     .orderBy(asc(providers.id))
     .for('no key update');
   return new Map(rows.map((row) => [row.id, row]));

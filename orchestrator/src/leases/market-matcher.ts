@@ -24,7 +24,7 @@ export interface MatchPass {
   granted: number;
   stale: number;
   preempted: number;
-  /** When a job's back-off ends, ms; null when none rests. */
+  /** When the back-off of a job, or of a machine that some job may want, ends, ms; null when none rests. */
   nextMs: number | null;
 }
 
@@ -85,6 +85,7 @@ export class MarketMatcher {
     const pass: MatchPass = { granted: 0, stale: 0, preempted: 0, nextMs: null };
     const underWay: Group[] = [];
     this.#matcher.queue.wakeRested(this.#clock());
+    for (const id of this.#matcher.fleet.takeRested(this.#clock())) this.#machines.add(id);
     try {
       for (let group = 0; group < groupsPerPass; group += 1) {
         await this.#refresh(underWay.flatMap(({ sets }) => sets));
@@ -105,7 +106,10 @@ export class MarketMatcher {
       await Promise.allSettled(underWay.map(({ done }) => done));
     }
     // Only asked for here: whoever comes back now would wait for the next signal, which may be long in coming.
-    pass.nextMs = this.#matcher.queue.nextRestEndMs(this.#clock());
+    pass.nextMs = earlier(
+      this.#matcher.queue.nextRestEndMs(this.#clock()),
+      this.#matcher.queue.size > 0 ? this.#matcher.fleet.nextRestEndMs(this.#clock()) : null,
+    );
     return pass;
   }
 
@@ -225,6 +229,10 @@ export class MarketMatcher {
     }
     for (const id of Array.from(queue.ids())) if (!there.has(id)) queue.remove(id);
   }
+}
+
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b);
 }
 
 /** Proposals whose transaction is under way. */

@@ -4,7 +4,7 @@ import { formatSizeRange, formatThere, parseSizeMib } from '@computefabric/proto
 import { compareVersions, formatVersion, reportedVersion } from '@computefabric/protocol/grammar/versions';
 import { formatUsd } from '@computefabric/protocol/money';
 import { unitPriceMicros } from '../pricing/price.ts';
-import { compileNeeds } from './filters.ts';
+import { compileNeeds, onlyWaits } from './filters.ts';
 import type { GpuView, JobNeeds, MachineView } from './machine-view.ts';
 
 /** One thing asked for otherwise. */
@@ -65,9 +65,8 @@ const mostTried = 5;
 
 function fits(machine: MachineView, needs: JobNeeds, mayBeBusy: boolean): boolean {
   const asked = compileNeeds(needs);
-  const failed = asked.fails(machine);
-  if (failed === null) return true;
-  return mayBeBusy && failed.name === 'busy' && asked.failures(machine).length === 1;
+  if (asked.fails(machine) === null) return true;
+  return mayBeBusy && onlyWaits(asked.failures(machine));
 }
 
 /** The cards that would do, apart from the given-up requirement. */

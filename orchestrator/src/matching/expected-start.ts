@@ -1,4 +1,4 @@
-import { compileNeeds } from './filters.ts';
+import { compileNeeds, onlyWaits } from './filters.ts';
 import type { JobNeeds, MachineView } from './machine-view.ts';
 
 /** What occupies a part of a machine, and until when. */
@@ -52,10 +52,12 @@ function earliest(timelines: readonly Timeline[], needs: JobNeeds): Slot | null 
   const asked = compileNeeds(needs);
   let best: Slot | null = null;
   for (const timeline of timelines) {
-    const failed = asked.fails(timeline.machine);
-    if (failed !== null && !(failed.name === 'busy' && asked.failures(timeline.machine).length === 1))
-      continue;
-    const moments = [0, ...timeline.occupied.map(({ endsInMs }) => endsInMs)].toSorted((a, b) => a - b);
+    const { machine, occupied } = timeline;
+    if (asked.fails(machine) !== null && !onlyWaits(asked.failures(machine))) continue;
+    const restMs = machine.restsInMs ?? 0;
+    const moments = [restMs, ...occupied.map(({ endsInMs }) => Math.max(restMs, endsInMs))].toSorted(
+      (a, b) => a - b,
+    );
     for (const startsInMs of moments) {
       if (best !== null && startsInMs >= best.startsInMs) break;
       const gpuIds = roomAt(timeline, needs, startsInMs);

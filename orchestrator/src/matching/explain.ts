@@ -2,7 +2,7 @@ import { formatThere } from '@computefabric/protocol/grammar/sizes';
 import type { Waiting } from '@computefabric/protocol/user-api/quotes';
 import { smallestChanges } from './concessions.ts';
 import { expectedStartMs } from './expected-start.ts';
-import { compileNeeds, filters } from './filters.ts';
+import { compileNeeds, filters, onlyWaits } from './filters.ts';
 import type { JobNeeds, MachineView } from './machine-view.ts';
 
 /** Where a job stands at the moment of asking. */
@@ -45,12 +45,15 @@ export function explain(
     .filter((row) => row.excluded > 0)
     .map((row) => ({ ...row, sentence: `${machineCount(row.excluded)}: ${row.sentence}` }));
   const fits = failures.some((failed) => failed.length === 0);
-  const onlyBusy = rows.some((row) => row.filter === 'busy' && row.sole > 0);
+  const onlyBusy = failures.some(onlyWaits);
+  const restMs = machines.flatMap(({ restsInMs }, index) =>
+    restsInMs !== null && failures[index]?.every(({ name }) => name === 'resting') ? [restsInMs] : [],
+  );
   const startMs = !fits && onlyBusy ? expectedStartMs(needs, machines, ahead) : null;
   return {
     position,
     machines: machines.length,
-    summary: fits && backoff ? tellBackoff(backoff) : summarize(machines, fits, onlyBusy),
+    summary: fits && backoff ? tellBackoff(backoff) : summarize(machines, fits, onlyBusy, restMs),
     expected_start: startMs === null ? null : new Date(now.getTime() + startMs).toISOString(),
     filters: rows,
     ...(fits ? { suggestion: null, change: null } : suggest(needs, machines, onlyBusy)),
@@ -61,9 +64,18 @@ function tellBackoff({ seconds, why }: Backoff): string {
   return `${why} The job is tried again in ${Math.max(1, Math.ceil(seconds))} s.`;
 }
 
-function summarize(machines: readonly MachineView[], fits: boolean, onlyBusy: boolean): string {
+function summarize(
+  machines: readonly MachineView[],
+  fits: boolean,
+  onlyBusy: boolean,
+  restMs: readonly number[],
+): string {
   if (machines.length === 0) return 'No machine has joined this market yet.';
   if (fits) return 'A machine fits and is free: the job is about to start.';
+  if (restMs.length > 0) {
+    const seconds = Math.max(1, Math.ceil(Math.min(...restMs) / 1_000));
+    return `A machine that fits has just not taken an offer, and is asked again in ${seconds} s.`;
+  }
   if (onlyBusy) return 'Every machine that fits is busy. The job starts when one becomes free.';
   if (machines.every((machine) => machine.state !== 'online')) return 'No machine is online.';
   return 'No machine on the market fits this job.';

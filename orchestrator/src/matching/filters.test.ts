@@ -164,6 +164,13 @@ const rows: Row[] = [
     words: 'taken back by the owner before the job could end',
   },
   {
+    rule: 'resting',
+    asked: {},
+    fails: { restsInMs: 1 },
+    passes: { restsInMs: null },
+    words: 'resting for a moment after an offer that was not taken',
+  },
+  {
     rule: 'busy',
     asked: { gpuMilli: 500 },
     fails: { sharesGpus: true, gpus: card({ freeMilli: 499 }) },

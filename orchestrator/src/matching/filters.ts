@@ -25,6 +25,7 @@ export type FilterName =
   | 'memory'
   | 'disk'
   | 'away'
+  | 'resting'
   | 'busy';
 
 /** A rule that a machine must satisfy, with the words for those that fail it. */
@@ -81,6 +82,11 @@ const compiled = new WeakMap<JobNeeds, CompiledNeeds>();
 /** The rules that a machine fails for a job; none means that it could start there now. */
 export function failedFilters(machine: MachineView, needs: JobNeeds): Filter[] {
   return compileNeeds(needs).failures(machine);
+}
+
+/** Whether a machine that fails these will do by itself, once what it does now is over. */
+export function onlyWaits(failures: readonly Filter[]): boolean {
+  return failures.length > 0 && failures.every(({ name }) => name === 'busy' || name === 'resting');
 }
 
 /** Least stay on a machine that is worth the move when the job's state is saved, seconds. */
@@ -188,6 +194,12 @@ export const filters: readonly Filter[] = [
     momentary: true,
     fails: (machine, { stayMs }) => machine.awayInMs !== null && machine.awayInMs < stayMs,
     sentence: () => 'taken back by the owner before the job could end',
+  },
+  {
+    name: 'resting',
+    momentary: true,
+    fails: (machine) => machine.restsInMs !== null,
+    sentence: () => 'resting for a moment after an offer that was not taken',
   },
   {
     name: 'busy',

@@ -42,6 +42,8 @@ export class Fleet {
   readonly #freeLabels: number[] = [];
   #labelsGiven = 0;
   readonly #usage = new Map<UserId, Usage>();
+  /** Machines that are offered nothing until then. */
+  readonly #restingUntilMs = new Map<ProviderId, number>();
 
   get size(): number {
     return this.#machines.size;
@@ -68,7 +70,8 @@ export class Fleet {
   /** The machine as it has just been read; one that takes no work leaves the fleet. */
   set(view: MachineView, nowMs: number): void {
     this.remove(view.id);
-    if (view.state !== 'online' || view.availability !== 'open') {
+    if (view.restsInMs !== null) this.#restingUntilMs.set(view.id, nowMs + view.restsInMs);
+    if (view.state !== 'online' || view.availability !== 'open' || view.restsInMs !== null) {
       // What runs there is still its renters' share of the market.
       if (view.running.length > 0) this.#keepUsageOnly(view, nowMs);
       return;
@@ -95,6 +98,7 @@ export class Fleet {
   }
 
   remove(id: ProviderId): void {
+    this.#restingUntilMs.delete(id);
     const machine = this.#machines.get(id);
     if (!machine) return;
     this.#machines.delete(id);
@@ -103,6 +107,19 @@ export class Fleet {
     this.#byNode[machine.node] = undefined;
     this.#unlabel(machine);
     this.cluster.remove(machine.node);
+  }
+
+  /** The machines whose rest is over, once: they are to be read again, and then take work. */
+  takeRested(nowMs: number): ProviderId[] {
+    const rested = [...this.#restingUntilMs].filter(([, untilMs]) => untilMs <= nowMs).map(([id]) => id);
+    for (const id of rested) this.#restingUntilMs.delete(id);
+    return rested;
+  }
+
+  /** Milliseconds until the next rest is over; null when no machine rests. */
+  nextRestEndMs(nowMs: number): number | null {
+    if (this.#restingUntilMs.size === 0) return null;
+    return Math.max(0, Math.min(...this.#restingUntilMs.values()) - nowMs);
   }
 
   /** Gives a job its place; the ids of its GPUs. */

@@ -31,6 +31,8 @@ export interface MachineView {
   availability: Availability;
   /** Milliseconds until it is expected to be taken away by its owner; null when no absence is planned. */
   awayInMs: number | null;
+  /** Milliseconds until it is offered something again, after offers that it did not take; null at all other times. */
+  restsInMs: number | null;
   /** The tries that it has now. */
   running: readonly RunningLease[];
 }

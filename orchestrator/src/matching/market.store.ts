@@ -15,7 +15,11 @@ import type { MachineView } from './machine-view.ts';
 export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): Promise<MachineView[]> {
   if (only?.length === 0) return [];
   const machineRows = await db
-    .select({ provider: providers, awayInMs: awayInMs.as('away_in_ms') })
+    .select({
+      provider: providers,
+      awayInMs: awayInMs.as('away_in_ms'),
+      restsInMs: restsInMs.as('rests_in_ms'),
+    })
     .from(providers)
     .where(and(ne(providers.state, 'pending'), only ? inArray(providers.id, [...only]) : undefined))
     .orderBy(asc(providers.id));
@@ -49,7 +53,7 @@ export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): P
     );
   const gpusOf = byProvider(gpuRows);
   const leasesOf = byProvider(leaseRows);
-  return machineRows.map(({ provider, awayInMs }) => {
+  return machineRows.map(({ provider, awayInMs, restsInMs }) => {
     const taken = leasesOf.get(provider.id) ?? [];
     const takenOfGpu = new Map<GpuId, number>();
     for (const lease of taken) {
@@ -76,6 +80,7 @@ export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): P
       cachedImages: provider.cachedImages,
       availability: provider.availability,
       awayInMs,
+      restsInMs,
       running: taken,
       gpus: (gpusOf.get(provider.id) ?? []).map((gpu) => ({
         id: gpu.id,
@@ -97,6 +102,10 @@ const leftSeconds = sql<number>`greatest(1, ceil(${jobs.timeLimitSeconds} - ${jo
 const awayInMs = sql<number | null>`case
   when ${providers.awayFrom} is null or ${providers.awayUntil} <= now() then null
   else greatest(extract(epoch from ${providers.awayFrom} - now()) * 1000, 0)::float8 end`;
+
+/** Until the rest after an offer that was not taken is over. */
+const restsInMs = sql<number | null>`case when ${providers.restsUntil} > now()
+  then (extract(epoch from ${providers.restsUntil} - now()) * 1000)::float8 end`;
 
 /**
  * A program ends by its time limit; one that was told to stop, by the moment given for that; what has ended is

@@ -25,6 +25,7 @@ export function testMachine(name: string, change: Partial<MachineView> = {}): Ma
     cachedImages: [],
     availability: 'open',
     awayInMs: null,
+    restsInMs: null,
     running: [],
     ...change,
   };
