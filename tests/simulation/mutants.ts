@@ -38,10 +38,21 @@ export const mutants: Record<string, readonly Edit[]> = {
       find: ".where(and(eq(payments.id, id), eq(payments.state, 'pending')))",
       put: '.where(eq(payments.id, id))',
     },
+    // The database refuses a second settlement by itself; what it goes by is taken from it.
+    {
+      file: 'orchestrator/src/billing/settlement.store.ts',
+      find: ', settledAt: sql`now()` })',
+      put: ' })',
+    },
     {
       file: 'orchestrator/src/ledger/settle-hold.ts',
-      find: 'id: `release:${job.jobId}`',
-      put: 'id: `release:${job.jobId}:${Math.random()}`',
+      find: ', leaseId: lease.leaseId };',
+      put: ' };',
+    },
+    {
+      file: 'orchestrator/src/ledger/settle-hold.ts',
+      find: "id: `release:${job.jobId}`,\n    kind: 'release'",
+      put: "id: `release:${job.jobId}:${Math.random()}`,\n    kind: 'refund'",
     },
     {
       file: 'orchestrator/src/ledger/settle-hold.ts',

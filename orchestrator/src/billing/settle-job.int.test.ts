@@ -11,6 +11,7 @@ import { silentLogger } from '@computefabric/runtime/log';
 import { eq } from 'drizzle-orm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { postgresFault } from '../background/postgres-error.ts';
 import { startSignals } from '../background/signals.ts';
 import { endJob } from '../jobs/end-job.ts';
 import { submitJob } from '../jobs/submit-job.ts';
@@ -107,6 +108,18 @@ test('owners and market are paid out of the hold, the rest comes back, whoever t
     earned: [(before.earned[0] ?? 0n) + 900n, (before.earned[1] ?? 0n) + 500n],
   });
   expect(await paymentOf(jobId)).toMatchObject({ state: 'succeeded', amountMicros: 1_500n });
+  for (const change of [
+    { state: 'pending' as const, settledAt: null },
+    { amountMicros: 1n },
+    { holdMicros: 9_999n },
+  ]) {
+    const thrown = await connection.db
+      .update(payments)
+      .set(change)
+      .where(eq(payments.jobId, jobId))
+      .catch((error: unknown) => error);
+    expect(postgresFault(thrown)?.constraint).toBe('payments_settled_once');
+  }
   expect(await auditLedger(connection.db)).toEqual([]);
 });
 

@@ -2,7 +2,7 @@ import { type ErrorBody, errorCodeRow } from '@computefabric/protocol/error-code
 import { AppError } from '@computefabric/runtime/errors';
 import type { Logger } from '@computefabric/runtime/log';
 import type { ErrorRequestHandler, Response } from 'express';
-import { isPassingFault, postgresFault } from './postgres-error.ts';
+import { isPassingFault, postgresFault } from '../background/postgres-error.ts';
 import { requestIdOf } from './middleware/request-id.ts';
 import { discardRest } from './read-json.ts';
 

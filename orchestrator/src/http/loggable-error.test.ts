@@ -1,7 +1,7 @@
 import { AppError } from '@computefabric/runtime/errors';
 import { expect, test } from 'vitest';
 import { loggableError } from './loggable-error.ts';
-import { isPassingFault, postgresFault } from './postgres-error.ts';
+import { isPassingFault, postgresFault } from '../background/postgres-error.ts';
 
 /** As Drizzle and pg throw them. */
 function failedQuery(code: string) {

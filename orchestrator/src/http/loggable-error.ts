@@ -1,5 +1,5 @@
 import { AppError } from '@computefabric/runtime/errors';
-import { postgresFault } from './postgres-error.ts';
+import { postgresFault } from '../background/postgres-error.ts';
 
 interface LoggableError {
   type: string;

@@ -1,14 +1,14 @@
 import { createDb, type Db, type Tx } from '@computefabric/db/client';
-import { ledgerAccounts } from '@computefabric/db/schema/ledger-accounts';
+import { accountKinds, ledgerAccounts, overdrawnKinds } from '@computefabric/db/schema/ledger-accounts';
 import { ledgerTransfers } from '@computefabric/db/schema/ledger-transfers';
 import { createTestDatabase } from '@computefabric/db/testing';
-import type { AccountId, UserId } from '@computefabric/protocol/ids';
+import { newId, type UserId } from '@computefabric/protocol/ids';
 import { AppError } from '@computefabric/runtime/errors';
 import { InvariantError } from '@computefabric/runtime/invariant';
-import { eq, sql } from 'drizzle-orm';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { postgresFault } from '../http/postgres-error.ts';
+import { postgresFault } from '../background/postgres-error.ts';
 import { marketFixture } from '../testing/market-fixture.ts';
 import { auditLedger } from './audit.store.ts';
 import { balanceMicros, marketAccount, userAccount } from './chart.ts';
@@ -79,7 +79,7 @@ describe('a transfer', () => {
     expect(refusal).toBeInstanceOf(AppError);
     expect(refusal).toMatchObject({
       code: 'ledger/insufficient-funds',
-      details: { available_micros: '100', needed_micros: '101' },
+      details: { available_micros: '100', needed_micros: '101', refused: `hold:much:${renter}` },
     });
     expect(await available(renter)).toBe(100n);
   });
@@ -107,7 +107,10 @@ describe('a transfer', () => {
         await holdOf(tx, renter, `hold:two:${renter}`, 60n),
       ]),
     );
-    await expect(two).rejects.toThrow(AppError);
+    await expect(two).rejects.toMatchObject({
+      code: 'ledger/insufficient-funds',
+      details: { available_micros: '100', needed_micros: '120', refused: `hold:two:${renter}` },
+    });
     expect([await available(renter), await held(renter)]).toEqual([100n, 0n]);
   });
 
@@ -154,29 +157,128 @@ describe('what PostgreSQL itself refuses', () => {
     const thrown: unknown = await db.execute(statement).catch((error: unknown) => error);
     return postgresFault(thrown);
   };
+  /** A plain insert, as a program that knows nothing of ours would write it. */
+  const rawTransfer = (row: {
+    id: string;
+    kind: string;
+    from: string;
+    to: string;
+    micros: bigint | number;
+    jobId?: string;
+    leaseId?: string;
+  }) => sql`insert into ledger_transfers (id, kind, debit_account_id, credit_account_id, amount_micros, job_id, lease_id)
+    values (${row.id}, ${row.kind}, ${row.from}, ${row.to}, ${row.micros}, ${row.jobId ?? null}, ${row.leaseId ?? null})`;
+  const accounts = () =>
+    db.transaction(async (tx) => ({
+      available: await userAccount(tx, 'renter_available', renter),
+      held: await userAccount(tx, 'renter_held', renter),
+      payable: await userAccount(tx, 'provider_payable', owner),
+      fees: await marketAccount(tx, 'platform_fees'),
+      promotions: await marketAccount(tx, 'promotions'),
+    }));
 
-  test('a balance below zero, totals that shrink, and any change of a transfer', async () => {
+  test('any change of an account that is not a transfer, and any change of a transfer', async () => {
     await grant(renter, 100n);
     await hold(renter, `hold:rules:${renter}`, 40n);
-    const [account] = await db.select().from(ledgerAccounts).where(eq(ledgerAccounts.ownerId, renter));
-    const id = account?.id as AccountId;
-    const overdrawn = await refusedBy(sql`update ledger_accounts set debits_micros = 10000 where id = ${id}`);
-    expect(overdrawn?.constraint).toBe('ledger_accounts_floor');
+    const { available: id } = await accounts();
     for (const statement of [
+      sql`update ledger_accounts set credits_micros = credits_micros + 1 where id = ${id}`,
       sql`update ledger_accounts set credits_micros = credits_micros - 1 where id = ${id}`,
+      sql`update ledger_accounts set kind = 'promotions' where id = ${id}`,
       sql`delete from ledger_accounts where id = ${id}`,
+      sql`truncate ledger_accounts`,
+      sql`insert into ledger_accounts (id, kind, owner_id, credits_micros) values ('acct_rich', 'renter_debt', ${renter}, 5)`,
       sql`update ledger_transfers set amount_micros = 1 where id = ${`hold:rules:${renter}`}`,
       sql`delete from ledger_transfers`,
       sql`truncate ledger_transfers`,
     ]) {
       expect((await refusedBy(statement))?.code).toBe('23001');
     }
-    expect(
-      await db
-        .select()
-        .from(ledgerTransfers)
-        .where(eq(ledgerTransfers.id, `hold:rules:${renter}`)),
-    ).toHaveLength(1);
+    expect(await available(renter)).toBe(60n);
+  });
+
+  test('a transfer with one side only: a plain insert moves both accounts, or is not made', async () => {
+    const { available: to, promotions: from } = await accounts();
+    const given = { kind: 'grant', from, to, micros: 100n };
+    await db.execute(rawTransfer({ id: `grant:${renter}:raw`, ...given }));
+    expect(await available(renter)).toBe(100n);
+    expect(await rules()).toEqual([]);
+    const refused = async (change: Partial<Parameters<typeof rawTransfer>[0]>) =>
+      (await refusedBy(rawTransfer({ id: `grant:${renter}:no`, ...given, ...change })))?.constraint;
+    expect(await refused({ to: 'acct_nobody' })).toBe('ledger_transfers_accounts');
+    expect(await refused({ micros: 0 })).toBe('ledger_transfers_amount');
+    expect(await refused({ micros: -5 })).toBe('ledger_transfers_amount');
+    expect(await refused({ from: to })).toBe('ledger_transfers_two_accounts');
+    expect(await refused({ kind: 'present' })).toBe('ledger_transfers_kind');
+    expect(await refused({ id: `grant:${renter}:raw` })).toBe('ledger_transfers_pkey');
+    expect(await available(renter)).toBe(100n);
+  });
+
+  test.each(accountKinds)('%s below zero, unless the chart says that it may be', async (kind) => {
+    const to = (await accounts()).promotions;
+    const ownerId = /^(renter|provider)_/.test(kind) ? renter : null;
+    const id = `correction:${renter}:${kind}`;
+    let constraint: string | undefined = 'none';
+    await db
+      .transaction(async (tx) => {
+        await tx
+          .insert(ledgerAccounts)
+          .values({ id: newId('account'), kind, ownerId })
+          .onConflictDoNothing();
+        const [account] = await tx
+          .select()
+          .from(ledgerAccounts)
+          .where(
+            and(
+              eq(ledgerAccounts.kind, kind),
+              ownerId ? eq(ledgerAccounts.ownerId, ownerId) : isNull(ledgerAccounts.ownerId),
+            ),
+          );
+        if (!account) throw new Error('no account');
+        const balance = account.creditsMicros - account.debitsMicros;
+        const other = kind === 'promotions' ? (await accounts()).available : to;
+        const micros = balance > 0n ? balance + 1n : 1n;
+        const thrown = await tx
+          .execute(rawTransfer({ id, kind: 'correction', from: account.id, to: other, micros }))
+          .catch((error: unknown) => error);
+        const fault = postgresFault(thrown);
+        constraint = fault?.constraint;
+        if (fault) expect(JSON.parse(fault.detail ?? 'null')).toMatchObject({ kind, cause: id });
+        throw new Error('roll back');
+      })
+      .catch((thrown: Error) => expect(thrown.message).toBe('roll back'));
+    const mayBe = overdrawnKinds.some((overdrawn) => overdrawn === kind);
+    expect(constraint).toBe(mayBe ? undefined : 'ledger_accounts_floor');
+  });
+
+  test('a second release of a job, a second bill of a try, and more out of a hold than is in it', async () => {
+    await grant(renter, 1_000n);
+    const jobs = [newId('job'), newId('job')] as const;
+    const [jobId, otherJob] = jobs;
+    const leaseId = newId('lease');
+    const { available: from, held: to, payable, fees } = await accounts();
+    for (const id of jobs) {
+      await db.execute(rawTransfer({ id: `hold:${id}`, kind: 'hold', from, to, micros: 100n, jobId: id }));
+    }
+    const bill = { kind: 'earn', from: to, to: payable, jobId, leaseId };
+    await db.execute(rawTransfer({ id: `earn:${jobId}`, ...bill, micros: 50n }));
+    await db.execute(rawTransfer({ id: `fee:${jobId}`, ...bill, kind: 'fee', to: fees, micros: 10n }));
+    const refused = async (row: Parameters<typeof rawTransfer>[0]) =>
+      (await refusedBy(rawTransfer(row)))?.constraint;
+    expect(await refused({ ...bill, id: `earn:${jobId}:again`, micros: 1n })).toBe(
+      'ledger_transfers_one_bill',
+    );
+    const release = { kind: 'release', from: to, to: from, jobId };
+    // 40 are left; 41 would be the other job's.
+    expect(await refused({ ...release, id: `release:${jobId}`, micros: 41n })).toBe(
+      'ledger_transfers_within_hold',
+    );
+    await db.execute(rawTransfer({ ...release, id: `release:${jobId}`, micros: 40n }));
+    expect(await refused({ ...release, id: `release:${jobId}:2`, micros: 1n })).toBe(
+      'ledger_transfers_one_release',
+    );
+    await db.execute(rawTransfer({ ...release, id: `release:${otherJob}`, jobId: otherJob, micros: 100n }));
+    expect([await available(renter), await held(renter)]).toEqual([940n, 0n]);
   });
 });
 
@@ -186,6 +288,7 @@ describe('the audit', () => {
     expect(await rules()).toEqual([]);
     await db
       .transaction(async (tx) => {
+        await tx.execute(sql`alter table ledger_accounts disable trigger ledger_accounts_totals_grow`);
         await tx.execute(
           sql`update ledger_accounts set credits_micros = credits_micros + 7 where owner_id = ${renter} and kind = 'renter_available'`,
         );

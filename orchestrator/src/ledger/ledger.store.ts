@@ -1,8 +1,8 @@
 import type { Db, Tx } from '@computefabric/db/client';
-import { type AccountKind, ledgerAccounts, overdrawnKinds } from '@computefabric/db/schema/ledger-accounts';
+import { type AccountKind, ledgerAccounts } from '@computefabric/db/schema/ledger-accounts';
 import { ledgerTransfers } from '@computefabric/db/schema/ledger-transfers';
-import { type AccountId, newId, type UserId } from '@computefabric/protocol/ids';
-import { and, eq, inArray, isNull, or, sql } from 'drizzle-orm';
+import { newId, type UserId } from '@computefabric/protocol/ids';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 
 export type AccountRow = typeof ledgerAccounts.$inferSelect;
 export type TransferRow = typeof ledgerTransfers.$inferSelect;
@@ -24,11 +24,6 @@ export async function findAccount(
   return row ?? null;
 }
 
-export async function accountById(tx: Tx, accountId: AccountId): Promise<AccountRow | null> {
-  const [row] = await tx.select().from(ledgerAccounts).where(eq(ledgerAccounts.id, accountId));
-  return row ?? null;
-}
-
 /** Makes the account unless it exists (somebody else may be making it at the same moment). */
 export async function makeAccount(tx: Tx, kind: AccountKind, ownerId: UserId | null): Promise<void> {
   await tx
@@ -37,56 +32,43 @@ export async function makeAccount(tx: Tx, kind: AccountKind, ownerId: UserId | n
     .onConflictDoNothing();
 }
 
-/** Rows of one statement; PostgreSQL takes 65,535 values in one. */
-const insertBatch = 1_000;
+/** What is written of a transfer; the moment is the database's. */
+export type NewTransfer = Omit<TransferRow, 'createdAt'>;
 
-/** Writes transfers, leaving out those whose cause was posted before; gives the ids of the new ones. */
-export async function insertTransfers(
-  tx: Tx,
-  transfers: readonly (typeof ledgerTransfers.$inferInsert)[],
-): Promise<ReadonlySet<string>> {
-  const inserted = new Set<string>();
-  for (let start = 0; start < transfers.length; start += insertBatch) {
-    const rows = await tx
-      .insert(ledgerTransfers)
-      .values(transfers.slice(start, start + insertBatch))
-      .onConflictDoNothing({ target: ledgerTransfers.id })
-      .returning({ id: ledgerTransfers.id });
-    for (const { id } of rows) inserted.add(id);
-  }
-  return inserted;
+/**
+ * Writes transfers in one statement, in the order of their ids, leaving out those whose cause was posted before.
+ * The database adds the new ones to their accounts in the same statement.
+ *
+ * @returns how many were new
+ */
+export async function insertTransfers(tx: Tx, transfers: readonly NewTransfer[]): Promise<number> {
+  const { rowCount } = await tx.execute(sql`
+    insert into ledger_transfers (id, kind, debit_account_id, credit_account_id, amount_micros, job_id, lease_id)
+    select * from ${rowsOf(transfers)} order by id on conflict (id) do nothing`);
+  return rowCount ?? 0;
+}
+
+/** Those of the transfers that the books do not have exactly so: another amount, or other accounts. */
+export async function findOtherwise(tx: Tx, transfers: readonly NewTransfer[]): Promise<string[]> {
+  const { rows } = await tx.execute<{ id: string }>(sql`
+    select given.id from ${rowsOf(transfers)} left join ledger_transfers t on t.id = given.id
+      and t.amount_micros = given.amount_micros and t.debit_account_id = given.debit_account_id
+      and t.credit_account_id = given.credit_account_id
+    where t.id is null order by given.id`);
+  return rows.map(({ id }) => id);
+}
+
+/** Transfers as a table: one array per column, so that the statement is the same for any number of them. */
+function rowsOf(transfers: readonly NewTransfer[]) {
+  const column = (of: (transfer: NewTransfer) => string | null) => sql.param(transfers.map(of));
+  return sql`unnest(${column(({ id }) => id)}::text[], ${column(({ kind }) => kind)}::text[],
+    ${column(({ debitAccountId }) => debitAccountId)}::text[], ${column(({ creditAccountId }) => creditAccountId)}::text[],
+    ${column(({ amountMicros }) => String(amountMicros))}::bigint[], ${column(({ jobId }) => jobId)}::text[],
+    ${column(({ leaseId }) => leaseId)}::text[])
+    as given (id, kind, debit_account_id, credit_account_id, amount_micros, job_id, lease_id)`;
 }
 
 export async function findTransfer(tx: Tx, id: string): Promise<TransferRow | null> {
   const [row] = await tx.select().from(ledgerTransfers).where(eq(ledgerTransfers.id, id));
   return row ?? null;
-}
-
-/**
- * Adds to an account's running totals, unless its balance would fall below zero and its kind is not one of
- * `overdrawnKinds`; false then.
- */
-export async function moveTotals(
-  tx: Tx,
-  accountId: AccountId,
-  delta: { creditMicros: bigint; debitMicros: bigint },
-): Promise<boolean> {
-  const { creditsMicros, debitsMicros, id, kind } = ledgerAccounts;
-  const rows = await tx
-    .update(ledgerAccounts)
-    .set({
-      creditsMicros: sql`${creditsMicros} + ${delta.creditMicros}`,
-      debitsMicros: sql`${debitsMicros} + ${delta.debitMicros}`,
-    })
-    .where(
-      and(
-        eq(id, accountId),
-        or(
-          inArray(kind, [...overdrawnKinds]),
-          sql`${creditsMicros} + ${delta.creditMicros} >= ${debitsMicros} + ${delta.debitMicros}`,
-        ),
-      ),
-    )
-    .returning({ id });
-  return rows.length === 1;
 }

@@ -5,6 +5,7 @@ export interface PostgresFault {
   constraint: string | undefined;
   table: string | undefined;
   message: string;
+  detail: string | undefined;
 }
 
 /** Finds the server's own error in a chain of causes; null when there is none. */
@@ -16,6 +17,7 @@ export function postgresFault(thrown: unknown): PostgresFault | null {
       constraint: text(error, 'constraint'),
       table: text(error, 'table'),
       message: error.message,
+      detail: text(error, 'detail'),
     };
   }
   return null;
@@ -44,7 +46,7 @@ export function isPassingFault(thrown: unknown): boolean {
   return false;
 }
 
-function text(error: Error, key: 'constraint' | 'table'): string | undefined {
+function text(error: Error, key: 'constraint' | 'table' | 'detail'): string | undefined {
   const value: unknown = Reflect.get(error, key);
   return typeof value === 'string' ? value : undefined;
 }
