@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Client } from '@computefabric/api-client/client';
 import { pause } from '@computefabric/runtime/wait';
@@ -5,11 +8,15 @@ import { startMarket } from '../../tests/journeys/market.ts';
 import { until } from '../../tests/journeys/program.ts';
 import { mean, measuredOn, printTable, quantile, writeJson } from '../report.ts';
 import { type ContainerTemplate, EngineFloor } from './engine-floor.ts';
+import { now, printTimeline, tracing } from './timeline.ts';
 
-const usage = `npm run bench -- latency [--runs 40] [--json FILE]
+const usage = `npm run bench -- latency [--runs 40] [--stream 20] [--trace] [--json FILE]
 
 From submit to the first line of output at a reader of the job's stream, through the orchestrator, an agent and
-Docker, turn by turn with the Engine API alone making the same container. The difference is ours.`;
+Docker, turn by turn with the Engine API alone making the same container. The difference is ours.
+
+  --stream N  afterwards, jobs that follow each other without a pause
+  --trace     print every call and statement of the run in the middle, with its moment`;
 
 /** Programs start differently fast the first times: files are read, code is compiled. */
 const warmUps = 5;
@@ -19,25 +26,37 @@ const idleMs = 1_500;
 export async function latencyBench(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
-    options: { runs: { type: 'string', default: '40' }, json: { type: 'string' }, help: { type: 'boolean' } },
+    options: {
+      runs: { type: 'string', default: '40' },
+      stream: { type: 'string', default: '20' },
+      trace: { type: 'boolean' },
+      json: { type: 'string' },
+      help: { type: 'boolean' },
+    },
   });
   if (values.help) {
     console.log(usage);
     return;
   }
   const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1)
-    throw new Error(`--runs must be a whole number above 0.\n\n${usage}`);
+  const streamed = Number(values.stream);
+  if (!Number.isInteger(runs) || runs < 1 || !Number.isInteger(streamed) || streamed < 0)
+    throw new Error(`--runs and --stream must be whole numbers, --runs above 0.\n\n${usage}`);
   const engine = new EngineFloor(
     (process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace('unix://', ''),
   );
-  const market = await startMarket({ env: { NODE_ENV: 'production' } });
+  const folder = await mkdtemp(join(tmpdir(), 'computefabric-latency-'));
+  const traceFile = join(folder, 'trace.txt');
+  const env = { NODE_ENV: 'production', ...(values.trace ? tracing(traceFile) : {}) };
+  const market = await startMarket({ env });
   try {
-    await market.startProvider('bench', { NODE_ENV: 'production' });
+    await market.startProvider('bench', env);
     const template = await templateOf(market.client, market.image, engine);
     const ours: number[] = [];
     const floor: number[] = [];
+    const spans: { from: bigint; ms: number }[] = [];
     for (let run = -warmUps; run < runs; run += 1) {
+      const from = now();
       const system = await throughSystem(market.client, market.image);
       await untilIdle(market.client);
       await pause(idleMs);
@@ -46,20 +65,42 @@ export async function latencyBench(args: string[]): Promise<void> {
       if (run < 0) continue;
       ours.push(system);
       floor.push(alone);
+      spans.push({ from, ms: system });
     }
-    report(ours, floor, values.json);
+    const stream: number[] = [];
+    for (let job = 0; job < streamed; job += 1) {
+      stream.push(await throughSystem(market.client, market.image));
+    }
+    await untilIdle(market.client);
+    report(ours, floor, stream, values.json);
+    const middle = spans.toSorted((a, b) => a.ms - b.ms)[Math.floor(runs / 2)];
+    if (values.trace && middle) {
+      await pause(idleMs); // what was noted last is being written
+      printTimeline(traceFile, middle.from, middle.from + BigInt(Math.round(middle.ms * 1e6)));
+    }
   } finally {
     engine.close();
     await market.close();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
 const command = 'echo ready';
 
 /** The difference is taken turn by turn: what else the machine does hits both halves of a turn alike. */
-function report(ours: readonly number[], floor: readonly number[], file: string | undefined): void {
+function report(
+  ours: readonly number[],
+  floor: readonly number[],
+  stream: readonly number[],
+  file: string | undefined,
+): void {
   const share = ours.map((ms, index) => ms - (floor[index] ?? 0));
-  const rows = { 'through the whole system': ours, 'Engine API alone': floor, 'our share': share };
+  const rows = {
+    'through the whole system': ours,
+    'Engine API alone': floor,
+    'our share': share,
+    ...(stream.length > 0 ? { 'jobs without a pause between them': stream } : {}),
+  };
   const ms = (value: number) => value.toFixed(1);
   printTable(
     ['submit → first line, ms', 'p50', 'p95', 'mean'],
@@ -81,6 +122,7 @@ function report(ours: readonly number[], floor: readonly number[], file: string 
     systemMs: { p50: quantile(ours, 0.5), p95: quantile(ours, 0.95) },
     engineMs: { p50: quantile(floor, 0.5), p95: quantile(floor, 0.95) },
     oursMs: { p50: quantile(share, 0.5), p95: quantile(share, 0.95) },
+    ...(stream.length > 0 ? { streamMs: { p50: quantile(stream, 0.5), p95: quantile(stream, 0.95) } } : {}),
     differenceMs: { p50: between(0.5), p95: between(0.95) },
     pairs: ours.map((value, index) => [value, floor[index]]),
   });
