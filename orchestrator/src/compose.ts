@@ -99,6 +99,7 @@ export async function compose(
     routes: [
       ...userRoutes({
         db,
+        log,
         signals,
         objects,
         settings: config.leases,

@@ -2,6 +2,7 @@ import { Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { Cli, GlobalFlags } from './cli.ts';
 import type { ArtifactsFlags } from './commands/artifacts.ts';
+import type { CheckpointsFlags } from './commands/checkpoints.ts';
 import type { InitFlags } from './commands/init.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import type { OffersFlags } from './commands/offers.ts';
@@ -236,11 +237,21 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
   program
     .command('checkpoints')
     .description('State of a job that is kept for its next try: when it was taken, and how large it is.')
-    .example(['cfab checkpoints mnist-7k2', 'what a move to another machine would go on from'])
+    .example(
+      ['cfab checkpoints mnist-7k2', 'what a move to another machine would go on from'],
+      ['cfab checkpoints mnist-7k2 --files', 'the files in the newest one'],
+      ['cfab checkpoints mnist-7k2 --download', 'into ./mnist-7k2-state/'],
+    )
     .argument('<job>', jobArgument)
-    .action((job: string, _flags: object, command: CfabCommand) =>
+    .option('--files', 'list the files of the newest one')
+    .option(
+      '--download [dir]',
+      'download the newest one into DIR, or into a folder named as the job; hashes are checked',
+    )
+    .option('--force', 'with --download: overwrite files that are there')
+    .action((job: string, flags: CheckpointsFlags, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) =>
-        (await import('./commands/checkpoints.ts')).showCheckpoints(cli, job),
+        (await import('./commands/checkpoints.ts')).showCheckpoints(cli, job, flags),
       ),
     );
 

@@ -35,7 +35,7 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import { leftSeconds } from '../metering/usage.ts';
 import { marketFixture } from '../testing/market-fixture.ts';
 import { listCheckpointsOf } from './checkpoint.store.ts';
-import { readStateChunk, readStateManifest } from './read-state.ts';
+import { readKeptChunk, readKeptManifest, readStateChunk, readStateManifest } from './read-state.ts';
 import {
   beginCheckpoint,
   type CheckpointDeps,
@@ -399,6 +399,21 @@ describe('beginning with a state', () => {
     await expect(readStateChunk(deps, next, sha256Of('other'))).rejects.toMatchObject({
       code: 'checkpoint/not-found',
     });
+  });
+
+  test('the owner of the job reads what is kept, also when it has ended, and nothing of another job', async () => {
+    const checkpointId = await save({ step: 'one' });
+    await connection.db.update(jobs).set({ state: 'cancelled' }).where(eq(jobs.id, job));
+    const kept = { jobId: job, checkpointId };
+    expect((await readKeptManifest(deps, kept)).text).toBe(manifestOf({ step: 'one' }).bytes.toString());
+    expect((await readKeptChunk(deps, kept, sha256Of('one'))).toString()).toBe('one');
+    const [stranger] = await runningJob();
+    for (const call of [
+      () => readKeptManifest(deps, { jobId: stranger, checkpointId }),
+      () => readKeptChunk(deps, { jobId: stranger, checkpointId }, sha256Of('one')),
+      () => readKeptChunk(deps, kept, sha256Of('other')),
+    ])
+      await expect(call()).rejects.toMatchObject({ code: 'checkpoint/not-found' });
   });
 
   test('a damaged state is told, is nobody’s fault but ours, and the next try begins with the one before', async () => {

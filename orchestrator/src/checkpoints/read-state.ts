@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import type { Db } from '@computefabric/db/client';
 import type { CheckpointId, JobId } from '@computefabric/protocol/ids';
 import { AppError } from '@computefabric/runtime/errors';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
@@ -11,21 +10,22 @@ import { type CheckpointRow, findCheckpoint, findChunk, markDamaged } from './ch
 import { type CheckpointDeps, requireActive } from './save-checkpoint.ts';
 
 /*
- * The state that a try begins with, for its machine alone. Everything is held against its hash before it goes
- * out. What does not stand that marks the checkpoint as damaged, says so in the job's history, and makes the
+ * Saved state: what a try begins with, for its machine alone, and what is kept, for the owner of the job.
+ * Everything is held against its hash before it goes out. What does not stand that marks the checkpoint as damaged, says so in the job's history, and makes the
  * next try begin with the one before.
  */
 
-export async function readStateManifest(
-  deps: CheckpointDeps,
-  claim: LeaseClaim,
-): Promise<{ checkpointId: CheckpointId; sha256: string; text: string }> {
-  const checkpoint = await requireState(deps, claim);
-  const { manifestKey, manifestSha256 } = checkpoint;
-  if (manifestKey === null || manifestSha256 === null) throw new AppError('checkpoint/not-found');
-  const bytes = await readWhole(deps.objects, manifestKey, manifestSha256);
-  if (!bytes) return await damaged(deps, checkpoint, 'the list of its files');
-  return { checkpointId: checkpoint.id, sha256: manifestSha256, text: bytes.toString('utf8') };
+type ReadDeps = Pick<CheckpointDeps, 'db' | 'log' | 'objects'>;
+
+/** The list of what a checkpoint holds, as it was saved. */
+export interface ManifestText {
+  checkpointId: CheckpointId;
+  sha256: string;
+  text: string;
+}
+
+export async function readStateManifest(deps: CheckpointDeps, claim: LeaseClaim): Promise<ManifestText> {
+  return await readManifest(deps, await requireState(deps, claim));
 }
 
 export async function readStateChunk(
@@ -33,7 +33,32 @@ export async function readStateChunk(
   claim: LeaseClaim,
   sha256: string,
 ): Promise<Buffer> {
-  const checkpoint = await requireState(deps, claim);
+  return await readChunk(deps, await requireState(deps, claim), sha256);
+}
+
+/** The same of a checkpoint that is kept of a job; who asks has been shown to own the job. */
+export async function readKeptManifest(deps: ReadDeps, kept: KeptCheckpoint): Promise<ManifestText> {
+  return await readManifest(deps, await requireKept(deps, kept));
+}
+
+export async function readKeptChunk(deps: ReadDeps, kept: KeptCheckpoint, sha256: string): Promise<Buffer> {
+  return await readChunk(deps, await requireKept(deps, kept), sha256);
+}
+
+interface KeptCheckpoint {
+  jobId: JobId;
+  checkpointId: CheckpointId;
+}
+
+async function readManifest(deps: ReadDeps, checkpoint: CheckpointRow): Promise<ManifestText> {
+  const { manifestKey, manifestSha256 } = checkpoint;
+  if (manifestKey === null || manifestSha256 === null) throw new AppError('checkpoint/not-found');
+  const bytes = await readWhole(deps.objects, manifestKey, manifestSha256);
+  if (!bytes) return await damaged(deps, checkpoint, 'the list of its files');
+  return { checkpointId: checkpoint.id, sha256: manifestSha256, text: bytes.toString('utf8') };
+}
+
+async function readChunk(deps: ReadDeps, checkpoint: CheckpointRow, sha256: string): Promise<Buffer> {
   const chunk = await findChunk(deps.db, checkpoint.id, sha256);
   if (!chunk) throw new AppError('checkpoint/not-found');
   return (await readWhole(deps.objects, chunk.key, sha256)) ?? (await damaged(deps, checkpoint, 'a chunk'));
@@ -41,8 +66,16 @@ export async function readStateChunk(
 
 async function requireState(deps: CheckpointDeps, claim: LeaseClaim): Promise<CheckpointRow> {
   const lease = await requireActive(deps, claim);
-  const checkpoint = lease.resumedFrom ? await findCheckpoint(deps.db, lease.resumedFrom) : null;
-  if (checkpoint?.jobId !== lease.jobId) throw new AppError('checkpoint/not-found');
+  if (!lease.resumedFrom) throw new AppError('checkpoint/not-found');
+  return await requireKept(deps, { jobId: lease.jobId, checkpointId: lease.resumedFrom });
+}
+
+async function requireKept(
+  { db }: ReadDeps,
+  { jobId, checkpointId }: KeptCheckpoint,
+): Promise<CheckpointRow> {
+  const checkpoint = await findCheckpoint(db, checkpointId);
+  if (checkpoint?.jobId !== jobId) throw new AppError('checkpoint/not-found');
   if (checkpoint.state === 'damaged') throw new AppError('checkpoint/damaged');
   if (checkpoint.state !== 'complete') throw new AppError('checkpoint/not-found');
   return checkpoint;
@@ -57,7 +90,7 @@ async function readWhole(objects: ObjectStore, key: string, sha256: string): Pro
 }
 
 async function damaged(
-  { db, log }: { db: Db; log: CheckpointDeps['log'] },
+  { db, log }: ReadDeps,
   checkpoint: { id: CheckpointId; jobId: JobId; takenAt: Date },
   what: string,
 ): Promise<never> {

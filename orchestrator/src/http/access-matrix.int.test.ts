@@ -164,6 +164,16 @@ const matrix: Record<string, Entry> = {
   getJobLogs: { expected: ownObject(200), request: ofJob('/logs') },
   streamJob: { expected: ownObject(200), request: ofJob('/stream') },
   listCheckpoints: { expected: ownObject(200), request: ofJob('/checkpoints') },
+  getCheckpoint: {
+    expected: ownObject(404), // it has saved none
+    request: async () => ({ path: `/v1/jobs/${(await queuedJob()).id}/checkpoints/${newId('checkpoint')}` }),
+  },
+  downloadChunk: {
+    expected: ownObject(404),
+    request: async () => ({
+      path: `/v1/jobs/${(await queuedJob()).id}/checkpoints/${newId('checkpoint')}/chunks/${'0'.repeat(64)}`,
+    }),
+  },
   listArtifacts: { expected: ownObject(200), request: ofJob('/artifacts') },
   downloadArtifact: {
     expected: ownObject(200),

@@ -6,10 +6,9 @@ import {
   type Artifact,
   downloadArtifact as downloadContract,
 } from '@computefabric/protocol/user-api/artifacts';
-import { backoffMs } from '@computefabric/runtime/backoff';
-import { pause } from '@computefabric/runtime/wait';
 import { HashMismatchError } from './errors.ts';
-import { isPassing, type Transport } from './transport.ts';
+import { retrying } from './retrying.ts';
+import type { Transport } from './transport.ts';
 
 /** A path, or a stream, which is not ended. */
 export type DownloadTarget = string | Writable;
@@ -32,16 +31,7 @@ export async function downloadArtifact(
     await copyChecked(transport, job, artifact, options, (chunk) => writeTo(target, chunk));
     return;
   }
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      await downloadToFile(transport, job, artifact, target, options);
-      return;
-    } catch (thrown) {
-      if (attempt >= transport.retry.retries || !isPassing(thrown)) throw thrown;
-      await pause(backoffMs(attempt, transport.retry), options.signal);
-      options.signal?.throwIfAborted();
-    }
-  }
+  await retrying(transport, options.signal, () => downloadToFile(transport, job, artifact, target, options));
 }
 
 /** Writes beside the target and renames once the hash is right, so that a half file never has its name. */

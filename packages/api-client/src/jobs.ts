@@ -1,9 +1,11 @@
 import type { JobState } from '@computefabric/protocol/job-state';
-import { listCheckpoints } from '@computefabric/protocol/user-api/checkpoints';
+import { getCheckpoint, listCheckpoints } from '@computefabric/protocol/user-api/checkpoints';
+import type { CheckpointId } from '@computefabric/protocol/ids';
 import type { JobSpecInput } from '@computefabric/protocol/user-api/job-spec';
 import * as contracts from '@computefabric/protocol/user-api/jobs';
 import { createQuote } from '@computefabric/protocol/user-api/quotes';
 import { type FollowOptions, followJob } from './follow-job.ts';
+import { readChunk } from './read-chunk.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface PageQuery {
@@ -48,6 +50,12 @@ export function jobCalls(transport: Transport) {
     /** Saved state of a job, newest first. */
     checkpoints: (job: string, options: CallOptions = {}) =>
       transport.call(listCheckpoints, { params: { job }, ...options }),
+    /** What a checkpoint holds. */
+    checkpoint: (job: string, checkpoint: CheckpointId, options: CallOptions = {}) =>
+      transport.call(getCheckpoint, { params: { job, checkpoint }, ...options }),
+    /** One chunk of it. @throws HashMismatchError when the bytes are not those of that hash. */
+    chunk: (job: string, checkpoint: CheckpointId, sha256: string, options: CallOptions = {}) =>
+      readChunk(transport, { job, checkpoint, sha256 }, options.signal),
     /** Output and events, live, until the job has ended. */
     follow: (job: string, options: FollowOptions = {}) => followJob(transport, job, options),
   };

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, type Stats } from 'node:fs';
-import { lstat, mkdir, realpath } from 'node:fs/promises';
-import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Client } from '@computefabric/api-client/client';
@@ -12,6 +12,7 @@ import type { Cli } from '../cli.ts';
 import { CliError, usageError } from '../errors/cli-error.ts';
 import { exitCode } from '../exit-codes.ts';
 import { findTarget } from '../groups/find-target.ts';
+import { makeFolderInside, targetOf } from '../files/safe-target.ts';
 import { JobOutput } from '../jobs/job-output.ts';
 import { isFinal } from '../jobs/outcome.ts';
 import { whole } from '../jobs/flag-values.ts';
@@ -141,7 +142,7 @@ async function fetchAll(
 ): Promise<FetchedFile[]> {
   const done: FetchedFile[] = [];
   for (const item of items) {
-    const file = targetOf(item, folder);
+    const file = targetOf(item.path, folder);
     const { path, size_bytes, sha256 } = item;
     await makeFolderInside(dirname(file), folder);
     const downloaded = !(await isThere(file, item, force));
@@ -193,34 +194,6 @@ async function printFile(
   await client.artifacts.download(job.id, item, target, { signal: cli.terminal.readerGone });
   await output.end();
   return exitCode('ok');
-}
-
-/**
- * Where a file goes. Its path was chosen by the job, so it must not lead out of the folder.
- *
- * @throws CliError when it would.
- */
-export function targetOf({ path }: Pick<Artifact, 'path'>, folder: string): string {
-  const parts = path.split(/[/\\]/);
-  const odd = parts.some((part) => part === '' || part === '.' || part === '..') || isAbsolute(path);
-  const file = join(folder, ...parts);
-  if (odd || plainText(path) !== path || !file.startsWith(folder + sep)) {
-    throw new CliError({
-      code: 'cli/file',
-      message: `the result file "${plainText(path)}" has a name that is not safe to write`,
-      help: ['print it instead, with --cat and its exact name'],
-      exit: 'error',
-    });
-  }
-  return file;
-}
-
-/** Makes a folder of results; a link in it that leads elsewhere is refused. */
-async function makeFolderInside(path: string, folder: string): Promise<void> {
-  await mkdir(path, { recursive: true });
-  const [real, realFolder] = await Promise.all([realpath(path), realpath(folder)]);
-  if (real === realFolder || real.startsWith(realFolder + sep)) return;
-  throw new CliError({ code: 'cli/file', message: `${path} leads out of ${folder}`, exit: 'error' });
 }
 
 /** True when the very same file is there already. @throws CliError when another one is, unless `force`. */

@@ -20,7 +20,7 @@ import { listGroups } from '@computefabric/protocol/user-api/groups';
 import { getJobLogs, type LogEntry, streamJob } from '@computefabric/protocol/user-api/logs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { jsonLines, onlyJson, Workbench } from '../testing/run-cfab.ts';
-import { targetOf } from './artifacts.ts';
+import { targetOf } from '../files/safe-target.ts';
 
 vi.setConfig({ testTimeout: 40_000, hookTimeout: 40_000 });
 
@@ -481,7 +481,7 @@ describe('artifacts', () => {
   test.each(['../evil', '/etc/evil', 'a/../../evil', 'a//b', 'a\\..\\..\\evil', '.', 'a\u001b[2Jb', 'a\nb'])(
     'a job cannot choose the place %j',
     (path) => {
-      expect(() => targetOf({ path }, '/home/me/out')).toThrow('not safe');
+      expect(() => targetOf(path, '/home/me/out')).toThrow('not safe');
     },
   );
 

@@ -1,4 +1,5 @@
 import type { Db } from '@computefabric/db/client';
+import type { Logger } from '@computefabric/runtime/log';
 import type { ObjectStore } from '../../objects/object-store.ts';
 import type { Signals } from '../../background/signals.ts';
 import type { ViewSettings } from '../../jobs/job-view.ts';
@@ -8,6 +9,7 @@ import type { ReaderSlots } from '../../run-logs/reader-slots.ts';
 /** What the routes of people's programs are built from. */
 export interface UserRouteDeps {
   db: Db;
+  log: Logger;
   signals: Signals;
   objects: ObjectStore;
   settings: LeaseDeps['settings'];

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
 import { checkpointId, leaseId } from '../ids.ts';
+import { sha256 } from '../provider-api/v1/checkpoints.ts';
 import { jobRef } from './jobs.ts';
 
 export const checkpointStates = ['arriving', 'complete', 'damaged'] as const;
@@ -34,4 +35,29 @@ export const listCheckpoints = defineContract({
   reply: z.object({ items: z.array(checkpointView) }),
   status: 200,
   errors: ['job/not-found'],
+});
+
+/** What a checkpoint holds, as text to be held against its hash. The text is a `CheckpointManifest`. */
+export const getCheckpoint = defineContract({
+  id: 'getCheckpoint',
+  method: 'GET',
+  path: '/v1/jobs/{job}/checkpoints/{checkpoint}',
+  summary: 'The list of what a checkpoint holds',
+  audience: 'user',
+  params: z.strictObject({ job: jobRef, checkpoint: checkpointId }),
+  reply: z.object({ checkpoint_id: checkpointId, manifest_sha256: sha256, manifest: z.string() }),
+  status: 200,
+  errors: ['job/not-found', 'checkpoint/not-found', 'checkpoint/damaged'],
+});
+
+export const downloadChunk = defineContract({
+  id: 'downloadChunk',
+  method: 'GET',
+  path: '/v1/jobs/{job}/checkpoints/{checkpoint}/chunks/{sha256}',
+  summary: 'One chunk of a checkpoint',
+  audience: 'user',
+  params: z.strictObject({ job: jobRef, checkpoint: checkpointId, sha256 }),
+  stream: 'application/octet-stream',
+  status: 200,
+  errors: ['job/not-found', 'checkpoint/not-found', 'checkpoint/damaged'],
 });
