@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { afterEach, expect, test, vi } from 'vitest';
+import { ContainerError } from './container/container-error.ts';
 import { testTaskSpec } from './container/testing/task-spec.ts';
 import { ReplacedError } from './control-plane/session.ts';
 import { AgentBench, slowImage, testImage } from './testing/agent-bench.ts';
@@ -106,6 +107,43 @@ test('a container that an earlier process left unstarted is not run, it may be h
   expect(lease.effects).toEqual([...whole, 'ended:exited-zero', 'released']);
   expect(lease.results.get('result')?.toString()).toBe('whole');
   await nothingLeft();
+});
+
+test('a container whose prepared network is gone when it starts is made anew at once, and the job knows nothing of it', async () => {
+  bench = await AgentBench.open();
+  bench.program('work', async (process) => {
+    await process.print('stdout', 'working\n');
+    return 0;
+  });
+  await bench.startAgent();
+  vi.spyOn(bench.driver, 'startTask').mockRejectedValueOnce(new ContainerError('network-gone', 'gone'));
+  const lease = bench.market.offer(job('work'));
+  await released(lease);
+  expect(lease.effects).toEqual([...whole, 'ended:exited-zero', 'released']);
+  expect(outputOf(lease)).toBe('working\n');
+  await nothingLeft();
+});
+
+test('a program that prints is reported as running, though the engine has not answered that it has started it', async () => {
+  bench = await AgentBench.open();
+  printing(3, 1);
+  await bench.startAgent();
+  const start = bench.driver.startTask.bind(bench.driver);
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  vi.spyOn(bench.driver, 'startTask').mockImplementationOnce(async (id) => {
+    await start(id);
+    await answered;
+  });
+  const lease = bench.market.offer(job('print'));
+  await bench.market.until('its output is there', () => outputOf(lease).includes('line 0'));
+  expect(lease.started).not.toBeNull();
+  answer();
+  await released(lease);
+  expect(lease.effects).toEqual([...whole, 'ended:exited-zero', 'released']);
+  expect(outputOf(lease)).toBe(numbered(3));
 });
 
 test('whatever call loses its request or its answer, the job is the same job, once', async () => {
@@ -465,6 +503,17 @@ test('an owner who takes the machine back stops everything gently and leaves no 
   expect(pulling.effects).toEqual(['accept', 'ended:provider-left', 'released']);
   expect(outputOf(running)).toBe('waiting\n');
   expect(bench.market.goodbyes).toEqual([false, true]);
+  await nothingLeft();
+});
+
+test('an owner who gives jobs less time than they ask for has the machine back after that', async () => {
+  bench = await AgentBench.open({ moveGraceSeconds: 1 });
+  bench.program('deaf', { ignoresSignals: true });
+  await bench.startAgent();
+  const running = bench.market.offer(job('deaf', { stop_grace_seconds: 300 }));
+  await started(running);
+  await bench.drainAgent();
+  expect(running.effects).toEqual([...whole, 'ended:provider-left', 'released']);
   await nothingLeft();
 });
 

@@ -107,6 +107,7 @@ function makeDriver(config: ProviderConfig, agentId: string): DockerDriver {
       address: parseEngineAddress(config.dockerHost),
       agentId,
       prepareNetworks: config.network === 'none',
+      prepareImages: true,
     });
   } catch (thrown) {
     throw new StartError(toError(thrown).message, 'configuration', thrown);

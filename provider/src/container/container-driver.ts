@@ -51,7 +51,10 @@ export interface ContainerDriver {
     options?: { signal?: AbortSignal },
   ): AsyncIterable<OutputPiece>;
 
-  /** Starts a created task. Starting one that runs already is fine. */
+  /**
+   * Starts a created task. Starting one that runs already is fine. Throws `network-gone` when what had been
+   * prepared for it is not there any more: it is to be removed and made anew.
+   */
   startTask(containerId: string): Promise<void>;
 
   /** Resolves when the task has ended: asked before the start, while it runs, or long after. */

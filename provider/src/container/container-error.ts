@@ -39,6 +39,8 @@ export type ContainerErrorCode =
   | 'template-mismatch'
   | 'gpu-unavailable'
   | 'network-failed'
+  /** The prepared network that a task was to join has gone: the task can be made anew, with one of its own. */
+  | 'network-gone'
   | 'start-failed'
   /** The connection that carried the live output broke while the task runs. */
   | 'output-interrupted'

@@ -1,17 +1,14 @@
 import { createHash } from 'node:crypto';
-import { buffer } from 'node:stream/consumers';
 import { isDeepStrictEqual } from 'node:util';
 import type Docker from 'dockerode';
-import { pack } from 'tar-stream';
 import type { TaskSpec } from './container-driver.ts';
 import { ContainerError, isContainerError } from './container-error.ts';
 import type { DockerEngine } from './docker-engine.ts';
-import { directoryName } from './docker-state.ts';
-import { inspectImage } from './docker-images.ts';
 import { containerReply, type ImageReply } from './engine-replies.ts';
 import { findTemplateMismatch, hostConfig, type TaskHostConfig } from './host-config.ts';
 import { holderOf, type NetworkHolders } from './network-holders.ts';
 import { listOwned, removeLease } from './owned-resources.ts';
+import { directoryArchive, type PreparedImages } from './prepared-images.ts';
 import { OUTPUTS_DIRECTORY, taskEnvironment } from './task-environment.ts';
 import { taskLabels } from './task-labels.ts';
 import { checkTaskSpec } from './task-spec.ts';
@@ -20,22 +17,29 @@ const REQUEST_SECONDS = 30;
 /** Making a container copies its image's changes of ownership and can wait for a busy disk. */
 const CREATE_SECONDS = 120;
 
+export interface CreateNeeds {
+  engine: DockerEngine;
+  agentId: string;
+  engineLogFileBytes: number;
+  /** What the image brings along; null when it is not there. */
+  inspectImage: (reference: string) => Promise<ImageReply | null>;
+  /** Prepared networks and images; null makes each task from nothing. */
+  holders: NetworkHolders | null;
+  images: PreparedImages | null;
+}
+
 /** See `ContainerDriver.createTask`. What a failed creation has made is removed again. */
 export async function createTask(
-  engine: DockerEngine,
-  agentId: string,
+  { engine, agentId, engineLogFileBytes, inspectImage, holders, images }: CreateNeeds,
   spec: TaskSpec,
-  engineLogFileBytes: number,
-  holders: NetworkHolders | null,
 ): Promise<string> {
   checkTaskSpec(spec);
-  const image = await inspectImage(engine, spec.image);
-  if (image === null)
-    throw new ContainerError('image-not-found', `the image ${spec.image} is not on this machine`);
+  const image = await inspectImage(spec.image);
+  if (image === null) throw imageMissing(spec);
   const name = resourceName(agentId, spec.leaseId);
   const settings = hostConfig({
     spec,
-    networkMode: spec.network === 'none' ? ((await holders?.take()) ?? 'none') : name,
+    networkMode: spec.network === 'none' ? (holders?.take() ?? 'none') : name,
     imageVolumes: image.Config.Volumes,
     stateDirectory: spec.stateDirectory,
     engineLogFileBytes,
@@ -46,10 +50,16 @@ export async function createTask(
 
   try {
     if (spec.network === 'bridge') await createNetwork(engine, agentId, spec, name);
-    const containerId = await createContainer(engine, body);
+    const directories = directoriesOf(spec);
+    const prepared = images?.take(image, directories) ?? null;
+    let containerId = prepared && (await createContainer(engine, { ...body, Image: prepared }));
+    if (prepared && containerId === null) images?.forget(prepared);
+    const bare = containerId === null;
+    containerId ??= await createContainer(engine, body);
+    if (containerId === null) throw imageMissing(spec);
     await Promise.all([
       verify(engine, containerId, body),
-      makeDirectories(engine, containerId, spec.stateDirectory),
+      ...(bare ? [makeDirectories(engine, containerId, directories)] : []),
     ]);
     return containerId;
   } catch (error) {
@@ -62,6 +72,15 @@ export async function createTask(
     }
     throw error;
   }
+}
+
+function imageMissing(spec: TaskSpec): ContainerError {
+  return new ContainerError('image-not-found', `the image ${spec.image} is not on this machine`);
+}
+
+/** What a task finds in its own file system, made before it starts, so that no directory of the host is needed. */
+function directoriesOf({ stateDirectory }: TaskSpec): string[] {
+  return [OUTPUTS_DIRECTORY, ...(stateDirectory === null ? [] : [stateDirectory])];
 }
 
 /** A network without a container: an earlier try to create died between the two. */
@@ -145,7 +164,11 @@ async function createNetwork(
   }
 }
 
-async function createContainer(engine: DockerEngine, body: Docker.ContainerCreateOptions): Promise<string> {
+/** Null when the image is not there (any more). */
+async function createContainer(
+  engine: DockerEngine,
+  body: Docker.ContainerCreateOptions,
+): Promise<string | null> {
   try {
     const container = await engine.call('creating the container', CREATE_SECONDS, (client, signal) =>
       client.createContainer({ ...body, abortSignal: signal }),
@@ -153,6 +176,7 @@ async function createContainer(engine: DockerEngine, body: Docker.ContainerCreat
     return container.id;
   } catch (error) {
     if (!isContainerError(error, 'engine-refused')) throw error;
+    if (error.statusCode === 404 && /no such image/i.test(error.message)) return null;
     if (error.statusCode === 409) throw new ContainerError('task-exists', error.message, { cause: error });
     if (/no space left on device/i.test(error.message)) {
       throw new ContainerError('disk-full', error.message, { cause: error });
@@ -181,24 +205,13 @@ async function verify(
   if (wrong !== null) throw new ContainerError('template-mismatch', `the engine changed a setting: ${wrong}`);
 }
 
-/** Made inside the container before it starts, so that results and state need no directory of the host. */
 async function makeDirectories(
   engine: DockerEngine,
   containerId: string,
-  stateDirectory: string | null,
+  directories: readonly string[],
 ): Promise<void> {
-  const names = [OUTPUTS_DIRECTORY, ...(stateDirectory === null ? [] : [stateDirectory])].map(directoryName);
-  const archive = await directoryArchive(names);
+  const archive = await directoryArchive(directories);
   await engine.call('making the directories', REQUEST_SECONDS, (client, signal) =>
     client.getContainer(containerId).putArchive(archive, { path: '/', abortSignal: signal }),
   );
-}
-
-async function directoryArchive(names: readonly string[]): Promise<Buffer> {
-  const archive = pack();
-  for (const name of names) {
-    archive.entry({ name: `${name}/`, type: 'directory', mode: 0o777, uid: 0, gid: 0 });
-  }
-  archive.finalize();
-  return buffer(archive);
 }

@@ -28,10 +28,17 @@ import { imageNames, inspectImage, localImage, pullImage } from './docker-images
 import { AttachedOutput, readOutputFrom } from './docker-output.ts';
 import { readState, runInside, thaw, writeState } from './docker-state.ts';
 import type { EngineAddress } from './engine-address.ts';
-import { type ContainerReply, containerReply, infoReply, versionReply } from './engine-replies.ts';
+import {
+  type ContainerReply,
+  containerReply,
+  type ImageReply,
+  infoReply,
+  versionReply,
+} from './engine-replies.ts';
 import { ENGINE_LOG_FILE_BYTES } from './host-config.ts';
 import { NetworkHolders } from './network-holders.ts';
 import { listOwned, removeLease, taskState } from './owned-resources.ts';
+import { PreparedImages } from './prepared-images.ts';
 import { classifyStartFailure } from './start-failure.ts';
 import { OUTPUTS_DIRECTORY } from './task-environment.ts';
 import { readLabels } from './task-labels.ts';
@@ -51,7 +58,12 @@ export interface DockerDriverOptions {
   engineLogFileBytes?: number;
   /** Keeps a network namespace ready for the next task, which starts in half the time; `close` removes it. */
   prepareNetworks?: boolean;
+  /** Keeps images that have the directories of tasks in them, which saves making these; `close` removes them. */
+  prepareImages?: boolean;
 }
+
+/** Images whose settings are remembered: more than run on one machine within a while. */
+const MOST_IMAGES_KNOWN = 64;
 
 /** `ContainerDriver` on a Docker engine, over its HTTP API. */
 export class DockerDriver implements ContainerDriver {
@@ -59,6 +71,9 @@ export class DockerDriver implements ContainerDriver {
   readonly #agentId: string;
   readonly #engineLogFileBytes: number;
   readonly #holders: NetworkHolders | null;
+  readonly #images: PreparedImages | null;
+  /** By id, which names one content for ever. */
+  readonly #knownImages = new Map<string, ImageReply>();
   /** Open attachments by container. One that nobody reads would keep the engine from finishing a removal. */
   readonly #attached = new Map<string, Set<AttachedOutput>>();
 
@@ -67,12 +82,14 @@ export class DockerDriver implements ContainerDriver {
     agentId,
     engineLogFileBytes = ENGINE_LOG_FILE_BYTES,
     prepareNetworks = false,
+    prepareImages = false,
   }: DockerDriverOptions) {
     if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$/.test(agentId)) throw new Error(`bad agent id "${agentId}"`);
     this.#engine = new DockerEngine(address);
     this.#agentId = agentId;
     this.#engineLogFileBytes = engineLogFileBytes;
     this.#holders = prepareNetworks ? new NetworkHolders(this.#engine, agentId) : null;
+    this.#images = prepareImages ? new PreparedImages(this.#engine, agentId) : null;
     this.#holders?.prepareSoon();
   }
 
@@ -107,6 +124,7 @@ export class DockerDriver implements ContainerDriver {
 
   async imagePresent(reference: string): Promise<LocalImage | null> {
     const image = await inspectImage(this.#engine, reference);
+    if (image) this.#remember(image);
     return image && localImage(image, reference);
   }
 
@@ -115,7 +133,25 @@ export class DockerDriver implements ContainerDriver {
   }
 
   createTask(spec: TaskSpec): Promise<string> {
-    return createTask(this.#engine, this.#agentId, spec, this.#engineLogFileBytes, this.#holders);
+    const needs = {
+      engine: this.#engine,
+      agentId: this.#agentId,
+      engineLogFileBytes: this.#engineLogFileBytes,
+      inspectImage: async (reference: string) =>
+        this.#knownImages.get(reference) ?? (await inspectImage(this.#engine, reference)),
+      holders: this.#holders,
+      images: this.#images,
+    };
+    return createTask(needs, spec);
+  }
+
+  #remember(image: ImageReply): void {
+    this.#knownImages.delete(image.Id);
+    this.#knownImages.set(image.Id, image);
+    for (const id of this.#knownImages.keys()) {
+      if (this.#knownImages.size <= MOST_IMAGES_KNOWN) break;
+      this.#knownImages.delete(id);
+    }
   }
 
   async attachOutput(containerId: string): Promise<LiveOutput> {
@@ -154,10 +190,15 @@ export class DockerDriver implements ContainerDriver {
     } catch (error) {
       if (!isContainerError(error, 'engine-refused')) throw error;
       if (error.statusCode === 304) return; // it runs already
-      // The engine also answers 404 when the program is missing inside the container.
-      const code = /no such container/i.test(error.message)
-        ? 'task-not-found'
-        : classifyStartFailure(error.message);
+      const missing = /no such container: (\w+)/i.exec(error.message)?.[1];
+      // The engine also answers 404 when the program is missing inside the container, and for a network's holder.
+      const code =
+        missing === undefined
+          ? classifyStartFailure(error.message)
+          : missing === containerId
+            ? 'task-not-found'
+            : 'network-gone';
+      if (code === 'network-gone') await this.#holders?.drop();
       throw new ContainerError(code, error.message, { cause: error, statusCode: error.statusCode });
     }
   }
@@ -253,6 +294,7 @@ export class DockerDriver implements ContainerDriver {
   /** Removes what is kept ready for tasks to come. */
   async close(): Promise<void> {
     await (this.#holders ?? new NetworkHolders(this.#engine, this.#agentId)).close();
+    await (this.#images ?? new PreparedImages(this.#engine, this.#agentId)).close();
   }
 
   listOwned(): Promise<OwnedResource[]> {

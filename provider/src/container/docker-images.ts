@@ -32,8 +32,13 @@ export async function imageNames(engine: DockerEngine, most: number): Promise<st
   const names = imageListReply
     .parse(reply)
     .flatMap(({ RepoTags, RepoDigests }) => [...RepoTags, ...RepoDigests])
-    .filter((name) => !name.includes('<none>'));
+    .filter((name) => !name.includes('<none>') && !isOurs(name));
   return writtenNames(names).slice(0, most);
+}
+
+/** What agents make for themselves is nothing for a job to name. */
+function isOurs(name: string): boolean {
+  return name.startsWith('computefabric/prepared:') || name.startsWith('computefabric/network-holder:');
 }
 
 export function localImage(image: ImageReply, reference: string): LocalImage {

@@ -40,6 +40,7 @@ export const infoReply = z.object({
 
 export const imageReply = z.object({
   Id: z.string(),
+  RepoTags: textList,
   RepoDigests: textList,
   Size: z.number().default(0),
   Config: z

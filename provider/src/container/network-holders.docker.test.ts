@@ -95,12 +95,14 @@ test('each task has a network of its own', async () => {
   expect(first.holder).not.toBe(second.holder);
 });
 
-test('without a holder that runs a task has a namespace of its own', async () => {
-  const holder = await oneHolder();
+test('a task whose prepared network is gone at its start says so, and has one of its own when it is made anew', async () => {
+  const { id, holder } = await joinedTask('lease_late', 'ls /sys/class/net');
   await client.getContainer(holder).remove({ force: true });
-  const id = await driver.createTask(spec('lease_own', 'ls /sys/class/net'));
-  expect(await networkOf(id)).toBe('none');
-  expect(await output(id)).toBe('lo\n');
+  await expect(driver.startTask(id)).rejects.toMatchObject({ code: 'network-gone' });
+  await driver.removeLease('lease_late');
+  const anew = await driver.createTask(spec('lease_late', 'ls /sys/class/net'));
+  expect(await networkOf(anew)).toBe('none');
+  expect(await output(anew)).toBe('lo\n');
 });
 
 test('what a dead agent kept ready is removed by its next process', async () => {

@@ -45,15 +45,23 @@ export class NetworkHolders {
     this.#agentId = agentId;
   }
 
-  /** The network mode that joins a prepared namespace, for one task; null when none is ready. */
-  async take(): Promise<string | null> {
+  /**
+   * The network mode that joins a prepared namespace, for one task; null when none is ready. Not looked at once
+   * more: that would cost every task, and the start of one whose holder has gone says so (`network-gone`).
+   */
+  take(): string | null {
     this.prepareSoon();
     const id = this.#ready;
     this.#ready = null;
-    if (id === null) return null;
-    if (await this.#runs(id)) return `container:${id}`;
-    await this.#remove(id);
-    return null;
+    return id === null ? null : `container:${id}`;
+  }
+
+  /** Gives up what is ready: whatever made the last one go may have hit this one too. */
+  async drop(): Promise<void> {
+    const id = this.#ready;
+    this.#ready = null;
+    this.prepareSoon();
+    if (id !== null) await this.#remove(id);
   }
 
   /** Prepares the next one when the machine is quiet. Each call puts that off. */

@@ -12,7 +12,7 @@ const WORDINGS: readonly [RegExp, ContainerErrorCode][] = [
   ],
   [/no space left on device/i, 'disk-full'],
   // Its prepared network has gone meanwhile.
-  [/cannot join network|joining network namespace/i, 'network-failed'],
+  [/cannot join network|joining network namespace/i, 'network-gone'],
   [
     /failed to set up container networking|failed to create endpoint|could not find an available.*address pool|iptables/i,
     'network-failed',

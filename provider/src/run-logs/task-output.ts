@@ -29,6 +29,7 @@ export class TaskOutput {
   readonly #shipper: LogShipper;
   /** Aborts when nothing more is to be read. */
   readonly #reader = new AbortController();
+  #live: LiveOutput | undefined;
   #reading: Promise<void> | undefined;
   #shipping: Promise<void> | undefined;
 
@@ -56,12 +57,23 @@ export class TaskOutput {
   /**
    * Opens the live output of a container that is about to start, so that its first byte is not missed.
    * Nothing to do when its output is being read already.
+   *
+   * @param onFirst called when the first output comes, which may be before the engine says that it has started
    */
-  async attach(containerId: string): Promise<void> {
+  async attach(containerId: string, onFirst: () => void): Promise<void> {
     if (this.#reading) return;
     const live = await this.#options.source.attachOutput(containerId);
-    this.#reading = this.#follow(containerId, live);
+    this.#live = live;
+    this.#reading = this.#follow(containerId, live, onFirst);
     this.#reading.catch(() => undefined); // Whoever calls readToEnd gets it.
+  }
+
+  /** Lets go of a container that never ran, so that another can be attached to. */
+  async detach(): Promise<void> {
+    this.#live?.close();
+    await this.#reading?.catch(() => undefined); // It had no output that could be missed.
+    this.#live = undefined;
+    this.#reading = undefined;
   }
 
   /**
@@ -119,13 +131,18 @@ export class TaskOutput {
     }
   }
 
-  async #follow(containerId: string, live: LiveOutput): Promise<void> {
+  async #follow(containerId: string, live: LiveOutput, onFirst: () => void): Promise<void> {
     const { signal } = this.#reader;
     const close = () => live.close();
     signal.addEventListener('abort', close, { once: true });
     try {
       if (signal.aborted) return;
-      for await (const piece of live) await this.#keep(piece);
+      let first = true;
+      for await (const piece of live) {
+        if (first) onFirst();
+        first = false;
+        await this.#keep(piece);
+      }
     } catch (thrown) {
       if (signal.aborted) return;
       if (!isContainerError(thrown)) throw thrown;

@@ -25,6 +25,8 @@ export interface TaskContext extends TaskDeps {
   journal: TaskJournal;
   reports: LeaseReports;
   output: TaskOutput;
+  /** The container that this process has made and not tried to start yet: there is no need to look at it first. */
+  unstarted: { containerId: string | null };
   /** Aborts when the task must be let go at once: it is not ours any more, or this process leaves. */
   signal: AbortSignal;
   /** Aborts when the task is to stop before its program ends by itself; `stop` in the journal says why. */

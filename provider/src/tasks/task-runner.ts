@@ -182,7 +182,8 @@ export class TaskRunner {
       const step = nextStep(journal.record);
       if (step === 'forget') return;
       await this.#takeStep(context, step);
-      onNews('state');
+      // That it runs is reported by itself, just now.
+      if (journal.record.state !== 'running') onNews('state');
     }
   }
 
@@ -247,6 +248,7 @@ export class TaskRunner {
     return {
       ...this.#options,
       output,
+      unstarted: { containerId: null },
       signal: this.#let.signal,
       halt: this.#halt.signal,
       expired: this.#expired.signal,

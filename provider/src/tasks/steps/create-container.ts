@@ -12,6 +12,7 @@ export async function createContainer(task: TaskContext): Promise<void> {
   try {
     const containerId = await driver.createTask(containerSpec(task));
     await journal.update({ containerId });
+    task.unstarted.containerId = containerId;
   } catch (thrown) {
     if (isContainerError(thrown, 'task-exists')) {
       await journal.update({ containerId: await takeOver(task) });
