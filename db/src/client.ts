@@ -3,6 +3,9 @@ import pg from 'pg';
 import * as relations from './relations.ts';
 import { apiKeys } from './schema/api-keys.ts';
 import { artifacts } from './schema/artifacts.ts';
+import { billingAccounts } from './schema/billing-accounts.ts';
+import { cardDisputes } from './schema/card-disputes.ts';
+import { cardRefunds } from './schema/card-refunds.ts';
 import { checkpointChunks } from './schema/checkpoint-chunks.ts';
 import { checkpoints } from './schema/checkpoints.ts';
 import { gpus } from './schema/gpus.ts';
@@ -15,18 +18,28 @@ import { leases } from './schema/leases.ts';
 import { ledgerAccounts } from './schema/ledger-accounts.ts';
 import { ledgerTransfers } from './schema/ledger-transfers.ts';
 import { logChunks } from './schema/log-chunks.ts';
+import { marketKeys } from './schema/market-keys.ts';
+import { meteringRecords } from './schema/metering-records.ts';
 import { payments } from './schema/payments.ts';
 import { profiles } from './schema/profiles.ts';
+import { providerKeys } from './schema/provider-keys.ts';
 import { providers } from './schema/providers.ts';
+import { receipts } from './schema/receipts.ts';
 import { scheduleFirings } from './schema/schedule-firings.ts';
 import { schedules } from './schema/schedules.ts';
+import { statementLines } from './schema/statement-lines.ts';
 import { storedObjects } from './schema/stored-objects.ts';
+import { stripeEvents } from './schema/stripe-events.ts';
+import { topUps } from './schema/top-ups.ts';
 import { users } from './schema/users.ts';
 
 /** Every table and relation, so that `db.query.<table>` knows them; a test compares this with schema/. */
 export const schema = {
   apiKeys,
   artifacts,
+  billingAccounts,
+  cardDisputes,
+  cardRefunds,
   checkpointChunks,
   checkpoints,
   gpus,
@@ -39,12 +52,19 @@ export const schema = {
   ledgerAccounts,
   ledgerTransfers,
   logChunks,
+  marketKeys,
+  meteringRecords,
   payments,
   profiles,
+  providerKeys,
   providers,
+  receipts,
   scheduleFirings,
   schedules,
+  statementLines,
   storedObjects,
+  stripeEvents,
+  topUps,
   users,
   ...relations,
 };
