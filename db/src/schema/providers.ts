@@ -1,4 +1,5 @@
 import type { ProviderId, UserId } from '@computefabric/protocol/ids';
+import { limits } from '@computefabric/protocol/limits';
 import { availabilities, providerStates } from '@computefabric/protocol/provider-state';
 import { trustTiers } from '@computefabric/protocol/trust-tier';
 import { sql } from 'drizzle-orm';
@@ -37,6 +38,8 @@ export const providers = pgTable(
     spotPercent: integer().notNull().default(100),
     /** The owner lets jobs share a GPU. */
     sharesGpus: boolean().notNull().default(false),
+    /** Most that the owner gives a job to end by itself when the machine is taken back. */
+    moveGraceSeconds: integer().notNull().default(limits.stopGraceSeconds.max),
     /** The owner's or operator's word for the place; empty when nobody gave one. */
     region: text().notNull().default(''),
     /** Newest CUDA version that the driver supports; null where it has none or does not tell. */
@@ -68,6 +71,7 @@ export const providers = pgTable(
     check('providers_state', oneOf(t.state, providerStates)),
     check('providers_availability', oneOf(t.availability, availabilities)),
     check('providers_tier', oneOf(t.tier, trustTiers)),
+    check('providers_move_grace', sql`${t.moveGraceSeconds} >= 0`),
     check('providers_spot', sql`${t.spotPercent} between 1 and 100`),
     check('providers_prices', sql`${t.pricePerGpuHourMicros} >= 0 and ${t.pricePerCpuHourMicros} >= 0`),
     index('providers_owner').on(t.ownerId, t.id),

@@ -19,6 +19,8 @@ export const idPrefixes = {
   group: 'group',
   schedule: 'sched',
   checkpoint: 'ckpt',
+  topUp: 'topup',
+  cardRefund: 'refund',
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -39,6 +41,8 @@ export const apiKeyId = z.templateLiteral(['key_', suffix]);
 export const groupId = z.templateLiteral(['group_', suffix]);
 export const scheduleId = z.templateLiteral(['sched_', suffix]);
 export const checkpointId = z.templateLiteral(['ckpt_', suffix]);
+export const topUpId = z.templateLiteral(['topup_', suffix]);
+export const cardRefundId = z.templateLiteral(['refund_', suffix]);
 
 export type UserId = z.infer<typeof userId>;
 export type ProfileId = z.infer<typeof profileId>;
@@ -53,6 +57,8 @@ export type ApiKeyId = z.infer<typeof apiKeyId>;
 export type GroupId = z.infer<typeof groupId>;
 export type ScheduleId = z.infer<typeof scheduleId>;
 export type CheckpointId = z.infer<typeof checkpointId>;
+export type TopUpId = z.infer<typeof topUpId>;
+export type CardRefundId = z.infer<typeof cardRefundId>;
 
 /** A fresh id of the given kind; time-ordered to the millisecond. */
 export function newId<K extends IdKind>(kind: K): `${(typeof idPrefixes)[K]}_${string}` {

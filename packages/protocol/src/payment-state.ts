@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { defineMachine } from './machine.ts';
 
-/** Money for one job: reserved at submit (`pending`), then settled once. */
+/**
+ * Money for one job: reserved at submit (`pending`), then settled once. Where the card is charged for each job,
+ * it stays `pending` until that has happened; `failed` is a refused card, and what was refused can be paid later.
+ */
 export const paymentMachine = defineMachine({
   pending: { settle: 'succeeded', fail: 'failed' },
   succeeded: { refund: 'refunded', dispute: 'disputed' },
-  failed: {},
+  failed: { pay: 'succeeded' },
   refunded: {},
   disputed: { win: 'succeeded', lose: 'refunded' },
 });

@@ -1,0 +1,2 @@
+ALTER TABLE "providers" ADD COLUMN "move_grace_seconds" integer DEFAULT 600 NOT NULL;--> statement-breakpoint
+ALTER TABLE "providers" ADD CONSTRAINT "providers_move_grace" CHECK ("providers"."move_grace_seconds" >= 0);
