@@ -508,7 +508,11 @@ test('an owner who takes the machine back stops everything gently and leaves no 
 
 test('an owner who gives jobs less time than they ask for has the machine back after that', async () => {
   bench = await AgentBench.open({ moveGraceSeconds: 1 });
-  bench.program('deaf', { ignoresSignals: true });
+  bench.program('deaf', async (process) => {
+    process.onTerminate(() => undefined);
+    await process.sleep(600 * seconds);
+    return 0;
+  });
   await bench.startAgent();
   const running = bench.market.offer(job('deaf', { stop_grace_seconds: 300 }));
   await started(running);

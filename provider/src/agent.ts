@@ -30,6 +30,8 @@ export interface AgentOptions {
   network: 'none' | 'bridge';
   /** Resolves when the watchdog is there: no program is started before. */
   guarded: Promise<void>;
+  /** Most that a program gets to end by itself then. */
+  moveGraceSeconds: number;
   /** How long a drain may take to bring tasks home, beside the grace time of their programs. */
   drainMs: number;
   clock: Clock;
@@ -110,8 +112,12 @@ export class Agent implements SessionTasks {
     const { log, drainMs } = this.#options;
     const goodbye = this.#session.goodbye(false, goodbyeMs);
     const runners = [...this.#runners.values()];
-    const graceMs = Math.max(0, ...runners.map((runner) => runner.record.spec.stop_grace_seconds)) * 1_000;
-    await Promise.all(runners.map((runner) => runner.stop('provider-left')));
+    const most = this.#options.moveGraceSeconds;
+    const asked = runners.map((runner) => runner.record.spec.stop_grace_seconds);
+    const graceMs = Math.min(most, Math.max(0, ...asked)) * 1_000;
+    await Promise.all(
+      runners.map((runner, index) => runner.stop('provider-left', most < (asked[index] ?? 0) ? most : null)),
+    );
     await withDeadline(
       Promise.all(runners.map((runner) => runner.run())),
       graceMs + drainMs + (runners.some(({ record }) => record.spec.checkpoint) ? movingStateMs : 0),

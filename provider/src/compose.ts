@@ -83,6 +83,7 @@ export async function compose(
     inventory: () => discoverInventory(config, driver),
     network: config.network,
     guarded: guard.ready,
+    moveGraceSeconds: config.moveGraceSeconds,
     drainMs,
     clock: systemClock,
     bootClock: systemBootClock,

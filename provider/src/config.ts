@@ -1,6 +1,7 @@
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { displayName } from '@computefabric/protocol/common';
+import { limits } from '@computefabric/protocol/limits';
 import { parseUsd } from '@computefabric/protocol/money';
 import { regionName } from '@computefabric/protocol/user-api/requirements';
 import { logLevelSetting, parseSettings } from '@computefabric/runtime/config';
@@ -40,6 +41,13 @@ const settings = z.object({
   PROVIDER_SPOT_PERCENT: z.coerce.number().int().min(1).max(100).default(100),
   /** `true`: jobs that ask for a part of a GPU may share one. */
   PROVIDER_SHARE_GPUS: z.enum(['true', 'false']).default('false'),
+  /** Most seconds that a job gets to end by itself when you take the machine back: a drain, an absence, a stop. */
+  PROVIDER_MOVE_GRACE_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(limits.stopGraceSeconds.max)
+    .default(limits.stopGraceSeconds.max),
   /** Where the machine stands, in the market's own words, such as `eu-west`. */
   PROVIDER_REGION: regionName.optional(),
   /** Most CPU cores to offer; all by default. */
@@ -67,6 +75,8 @@ export interface ProviderConfig {
   /** Percent of the prices that a spot job pays. */
   spotPercent: number;
   sharesGpus: boolean;
+  /** Most that a job gets to end by itself when the owner takes the machine back. */
+  moveGraceSeconds: number;
   /** Empty when the owner names none. */
   region: string;
   /** Most that is offered of the machine. */
@@ -102,6 +112,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     },
     spotPercent: given.PROVIDER_SPOT_PERCENT,
     sharesGpus: given.PROVIDER_SHARE_GPUS === 'true',
+    moveGraceSeconds: given.PROVIDER_MOVE_GRACE_SECONDS,
     region: given.PROVIDER_REGION ?? '',
     offered: {
       cpus: Math.min(given.PROVIDER_CPUS ?? Number.POSITIVE_INFINITY, availableParallelism()),

@@ -148,6 +148,20 @@ describe('a machine that is drained', () => {
     expect((await market.jobRow(job)).state).toBe('succeeded');
   });
 
+  test('an owner who allows less time than the job asks for has the machine back after that', async () => {
+    await market.sayHello(machine, { gpus: testCards(2), move_grace_seconds: 5 });
+    const claim = await run();
+    await drainMachine(connection.db, mine(), { withinSeconds: 0, reason: '' });
+    await emptyMachines(market.deps, 10);
+    const { stopBy, stopReason } = await market.lastLease(job);
+    expect(stopReason).toBe('drained');
+    const secondsLeft = ((stopBy?.getTime() ?? Number.NaN) - Date.now()) / 1_000;
+    expect(secondsLeft).toBeGreaterThan(2);
+    expect(secondsLeft).toBeLessThan(6);
+    await stopAsAsked(claim);
+    expect((await market.jobRow(job)).state).toBe('queued');
+  });
+
   test('an agent that says goodbye takes the same road', async () => {
     await run();
     await emptyMachine(market.deps, machine);

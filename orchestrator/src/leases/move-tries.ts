@@ -2,7 +2,7 @@ import type { JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
 import { notify } from '../background/signals.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { finishJob, lockJob } from '../jobs/job.store.ts';
-import { findTriesOn, findTriesToMove } from '../providers/availability.store.ts';
+import { findTriesOn, findTriesToMove, moveGraceSeconds } from '../providers/availability.store.ts';
 import { endLease } from './end-lease.ts';
 import { desireStop, lockLease } from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
@@ -23,7 +23,7 @@ export async function emptyMachine(deps: MoveDeps, providerId: ProviderId): Prom
 
 /**
  * The owner takes the machine back from a job. An offer is withdrawn and the job is queued again at once. A try
- * that the machine has is told to stop: SIGTERM, the job's own grace time, its last state saved; when the
+ * that the machine has is told to stop: SIGTERM, the job's own grace time or what the owner allows, its last state saved; when the
  * machine reports the end, the job is queued again, free.
  */
 async function moveTry({ db, settings }: MoveDeps, jobId: JobId, leaseId: LeaseId): Promise<void> {
@@ -33,14 +33,17 @@ async function moveTry({ db, settings }: MoveDeps, jobId: JobId, leaseId: LeaseI
     if (!job || !lease || lease.desired === 'stop') return;
     if (lease.state === 'offered') {
       await endLease(tx, settings, { job, lease, to: 'withdrawn', reason: 'provider-left' });
-    } else if (await desireStop(tx, lease.id, 'drained')) {
+    } else {
+      const most = await moveGraceSeconds(tx, lease.providerId);
+      const grace = Math.min(job.stopGraceSeconds, most);
+      if (!(await desireStop(tx, lease.id, 'drained', grace < job.stopGraceSeconds ? grace : null))) return;
       await finishJob(tx, job.id, lease.id); // false when it has ended and saves its results
       await appendJobEvent(tx, {
         jobId: job.id,
         type: 'moving',
-        message: `The owner takes the machine back: the program was asked to stop and has ${job.stopGraceSeconds} s. The job then goes on to another machine.`,
+        message: `The owner takes the machine back: the program was asked to stop and has ${grace} s. The job then goes on to another machine.`,
         leaseId: lease.id,
-        data: { grace_seconds: job.stopGraceSeconds },
+        data: { grace_seconds: grace },
       });
       await notify(tx, 'cf_queue', lease.providerId); // its room is expected sooner
     }

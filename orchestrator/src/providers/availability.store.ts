@@ -1,4 +1,4 @@
-import type { Db } from '@computefabric/db/client';
+import type { Db, Tx } from '@computefabric/db/client';
 import { leases } from '@computefabric/db/schema/leases';
 import { providers } from '@computefabric/db/schema/providers';
 import type { JobId, LeaseId, ProviderId, UserId } from '@computefabric/protocol/ids';
@@ -141,6 +141,15 @@ export async function findTriesOn(db: Db, providerId: ProviderId): Promise<{ id:
         eq(leases.desired, 'run'),
       ),
     );
+}
+
+/** Most that a job gets to end by itself when its machine is taken back, as the owner wants it. */
+export async function moveGraceSeconds(tx: Tx, providerId: ProviderId): Promise<number> {
+  const [row] = await tx
+    .select({ seconds: providers.moveGraceSeconds })
+    .from(providers)
+    .where(eq(providers.id, providerId));
+  return row?.seconds ?? 0;
 }
 
 /** Milliseconds until some machine opens, returns, has to be empty or leaves; null when nothing is planned. */

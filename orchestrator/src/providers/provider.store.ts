@@ -82,6 +82,7 @@ export async function openSession(
       pricePerCpuHourMicros: BigInt(inventory.price_per_cpu_hour_micros),
       spotPercent: inventory.spot_percent,
       sharesGpus: inventory.shares_gpus,
+      moveGraceSeconds: inventory.move_grace_seconds,
       region: inventory.region,
       cudaVersion: inventory.cuda_version,
       cachedImages: inventory.cached_images,

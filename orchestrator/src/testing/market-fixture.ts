@@ -28,6 +28,7 @@ export const testInventory: Inventory = {
   price_per_cpu_hour_micros: '36000',
   spot_percent: 100,
   shares_gpus: false,
+  move_grace_seconds: 600,
   region: '',
   cuda_version: null,
   cached_images: [],

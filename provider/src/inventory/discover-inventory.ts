@@ -14,7 +14,14 @@ const mostImages = 256;
 
 type Offered = Pick<
   ProviderConfig,
-  'home' | 'offered' | 'prices' | 'simulatedGpus' | 'spotPercent' | 'sharesGpus' | 'region'
+  | 'home'
+  | 'offered'
+  | 'prices'
+  | 'simulatedGpus'
+  | 'spotPercent'
+  | 'sharesGpus'
+  | 'moveGraceSeconds'
+  | 'region'
 >;
 
 /**
@@ -46,6 +53,7 @@ export async function discoverInventory(config: Offered, driver: ContainerDriver
     price_per_cpu_hour_micros: config.prices.perCpuHourMicros.toString(),
     spot_percent: config.spotPercent,
     shares_gpus: config.sharesGpus,
+    move_grace_seconds: config.moveGraceSeconds,
     region: config.region,
     cuda_version: cudaVersion,
     cached_images: images.filter((name) => name.length <= limits.imageChars),

@@ -19,6 +19,7 @@ interface BenchOptions {
   leaseTtlSeconds?: number;
   heartbeatSeconds?: number;
   inventory?: Partial<Inventory>;
+  moveGraceSeconds?: number;
 }
 
 /** The image of every test job, and the one whose pull never ends. */
@@ -33,22 +34,29 @@ export class AgentBench {
   readonly market: FakeOrchestrator;
   readonly home: AgentHome;
   readonly #inventory: Inventory;
+  readonly #moveGraceSeconds: number;
   #agent: Agent | undefined;
 
-  private constructor(market: FakeOrchestrator, home: AgentHome, inventory: Inventory) {
+  private constructor(
+    market: FakeOrchestrator,
+    home: AgentHome,
+    inventory: Inventory,
+    moveGraceSeconds: number,
+  ) {
     this.market = market;
     this.home = home;
     this.#inventory = inventory;
+    this.#moveGraceSeconds = moveGraceSeconds;
     this.engine.images.set('example/image:latest', { sizeBytes: 1_000, program: null });
     this.engine.registry.set('example/slow:latest', { kind: 'silence' });
   }
 
   static async open(options: BenchOptions = {}): Promise<AgentBench> {
-    const { leaseTtlSeconds = 5, heartbeatSeconds = 0.5 } = options;
+    const { leaseTtlSeconds = 5, heartbeatSeconds = 0.5, moveGraceSeconds = 600 } = options;
     const market = await FakeOrchestrator.start({ leaseTtlSeconds, heartbeatSeconds });
     const home = agentHome(await mkdtemp(join(tmpdir(), 'cf-agent-')));
     await prepareHome(home);
-    return new AgentBench(market, home, testInventory(options.inventory));
+    return new AgentBench(market, home, testInventory(options.inventory), moveGraceSeconds);
   }
 
   /** A command that jobs can name. */
@@ -75,6 +83,7 @@ export class AgentBench {
       inventory: () => Promise.resolve(this.#inventory),
       network: 'none',
       guarded: Promise.resolve(),
+      moveGraceSeconds: this.#moveGraceSeconds,
       drainMs: 2_000,
       clock: systemClock,
       bootClock: systemBootClock,

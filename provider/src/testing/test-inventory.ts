@@ -16,6 +16,7 @@ export function testInventory(change: Partial<Inventory> = {}): Inventory {
     price_per_cpu_hour_micros: '20000',
     spot_percent: 100,
     shares_gpus: false,
+    move_grace_seconds: 600,
     region: '',
     cuda_version: null,
     cached_images: [],

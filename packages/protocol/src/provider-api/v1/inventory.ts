@@ -35,6 +35,13 @@ export const inventory = z.strictObject({
   // Old agents do not send what follows.
   spot_percent: z.number().int().min(1).max(100).default(100).describe('Of these prices, for spot jobs.'),
   shares_gpus: z.boolean().default(false).describe('Jobs may share a GPU.'),
+  move_grace_seconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(limits.stopGraceSeconds.max)
+    .default(limits.stopGraceSeconds.max)
+    .describe('Most that a job gets to end by itself when the owner takes the machine back.'),
   region: regionName.or(z.literal('')).default(''),
   cuda_version: z.string().max(16).nullable().default(null),
   cached_images: z.array(z.string().max(limits.imageChars)).max(256).default([]),
