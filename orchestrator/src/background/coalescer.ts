@@ -10,7 +10,7 @@ interface Call<In, Out> {
 const mostWaiting = 100_000;
 
 /**
- * Answers many calls with few questions. A call that comes alone is answered at once; those that come while an
+ * Answers many calls with few questions. A call that comes alone is asked at once; those that come while an
  * answer is on its way are asked together as the next one. So there is no window to wait for, and the more
  * there is to do the less each costs.
  *
@@ -41,8 +41,9 @@ export class Coalescer<In, Out> {
 
   async #work(): Promise<void> {
     this.#isAsking = true;
-    // What else arrives in this turn of the event loop is part of the first question.
-    await Promise.resolve();
+    // What else arrives in this turn of the event loop is part of the first question: each request is a callback
+    // of its own, and a resolved promise would not wait for the next of them.
+    await new Promise((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
       const calls = this.#waiting.splice(0, this.#most);
       try {

@@ -1,12 +1,12 @@
-import { AsyncResource } from 'node:async_hooks';
 import { AppError } from '@computefabric/runtime/errors';
-import type { Logger } from '@computefabric/runtime/log';
+import { type Logger, logContext } from '@computefabric/runtime/log';
 import express, { type Express, type RequestHandler, type Router } from 'express';
-import helmet from 'helmet';
 import type { BoundRoute, RouteContext } from './define-route.ts';
 import { errorHandler } from './error-handler.ts';
 import type { Metrics } from './metrics.ts';
 import { requestId } from './middleware/request-id.ts';
+import { securityHeaders } from './middleware/security-headers.ts';
+import { RouteTable } from './route-table.ts';
 
 interface AppDeps {
   log: Logger;
@@ -25,23 +25,10 @@ export function createApp({ log, metrics, context, routes, meta }: AppDeps): Exp
   app.disable('etag'); // answers change all the time; hashing each of them would buy nothing
   app.enable('case sensitive routing');
   app.enable('strict routing');
-  app.use(
-    helmet({
-      // An API has no pages: nothing it sends may be run, framed or embedded. The documentation sets its own.
-      contentSecurityPolicy: {
-        useDefaults: false,
-        directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-      },
-      referrerPolicy: { policy: 'no-referrer' },
-    }),
-  );
+  app.use(securityHeaders());
   app.use(requestId, observed(log, metrics));
+  app.use(answering(new RouteTable(routes), context));
   app.use(meta);
-  for (const [path, methods] of byPath(routes)) {
-    const expressPath = path.replace(/\{(\w+)\}/g, ':$1');
-    for (const [method, bound] of methods) app[method](expressPath, answering(bound, context));
-    app.all(expressPath, methodNotAllowed([...methods.keys()]));
-  }
   app.use(() => {
     throw new AppError('request/not-found');
   });
@@ -49,33 +36,24 @@ export function createApp({ log, metrics, context, routes, meta }: AppDeps): Exp
   return app;
 }
 
-type ExpressMethod = 'get' | 'post' | 'put' | 'patch' | 'delete';
-const expressMethods = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;
-
-function byPath(routes: readonly BoundRoute[]): Map<string, Map<ExpressMethod, BoundRoute>> {
-  const paths = new Map<string, Map<ExpressMethod, BoundRoute>>();
-  for (const bound of routes) {
-    const methods = paths.get(bound.contract.path) ?? new Map<ExpressMethod, BoundRoute>();
-    methods.set(expressMethods[bound.contract.method], bound);
-    paths.set(bound.contract.path, methods);
-  }
-  return paths;
-}
-
-function answering(bound: BoundRoute, context: RouteContext): RequestHandler {
-  return async (request, response) => {
-    // Express gives HEAD to the handler of GET, where a stream would never end.
-    if (request.method !== bound.contract.method) throw new AppError('request/method-not-allowed');
+/** Answers what has a contract, in one step: Express would try every route in turn. */
+function answering(table: RouteTable, context: RouteContext): RequestHandler {
+  return async (request, response, next) => {
+    const found = table.find(request.path);
+    if (!found) {
+      next();
+      return;
+    }
+    // A stream would never end for HEAD, so it is not answered in the place of GET.
+    const bound = found.methods.get(request.method);
+    if (!bound) {
+      const allow = [...found.methods.keys()].join(', ');
+      response.set('allow', allow);
+      throw new AppError('request/method-not-allowed', { message: `This address takes ${allow} only.` });
+    }
+    request.params = found.params;
     response.locals.routeId = bound.contract.id;
     await bound.answer(context, request, response);
-  };
-}
-
-function methodNotAllowed(methods: readonly ExpressMethod[]): RequestHandler {
-  const allow = methods.map((method) => method.toUpperCase()).join(', ');
-  return (_request, response) => {
-    response.set('allow', allow);
-    throw new AppError('request/method-not-allowed', { message: `This address takes ${allow} only.` });
   };
 }
 
@@ -84,8 +62,9 @@ function observed(log: Logger, metrics: Metrics): RequestHandler {
   return (request, response, next) => {
     const startedAt = performance.now();
     const { method, path } = request;
-    // Bound here, so that the line has the ids that the request's handlers add to the log context.
-    const ended = AsyncResource.bind(() => {
+    // Kept here, because the answer ends outside of the request's context: handlers add their ids to it.
+    const ids = logContext();
+    const ended = () => {
       const ms = performance.now() - startedAt;
       const route = text(response.locals.routeId) ?? 'none';
       const status = response.statusCode;
@@ -94,10 +73,19 @@ function observed(log: Logger, metrics: Metrics): RequestHandler {
       const code = text(response.locals.errorCode);
       // Whoever asks every few seconds whether we live would fill the log.
       log[route.startsWith('/') ? 'debug' : 'info'](
-        { method, path, route, status, ms: Math.round(ms), ...(code === undefined ? {} : { code }), ...cut },
+        {
+          ...ids,
+          method,
+          path,
+          route,
+          status,
+          ms: Math.round(ms),
+          ...(code === undefined ? {} : { code }),
+          ...cut,
+        },
         'request',
       );
-    });
+    };
     response.once('close', ended);
     next();
   };

@@ -64,8 +64,6 @@ export function route<
   return {
     contract,
     async answer(context, request, response) {
-      const gone = new AbortController();
-      response.once('close', () => gone.abort());
       const authenticate: Authenticators[For] = context.authenticators[contract.audience];
       const caller = await authenticate(request);
       const reply = await handler({
@@ -77,7 +75,9 @@ export function route<
         caller,
         request,
         response,
-        signal: gone.signal,
+        get signal() {
+          return goneSignal(response);
+        },
       });
       if (contract.stream) return;
       response.status(contract.status);
@@ -86,6 +86,14 @@ export function route<
       else response.json(context.checkReplies ? contract.reply.parse(reply) : reply);
     },
   };
+}
+
+/** Made for those who ask for it: most requests are answered long before anybody could go away. */
+function goneSignal(response: Response): AbortSignal {
+  const gone = new AbortController();
+  if (response.closed) gone.abort();
+  else response.once('close', () => gone.abort());
+  return gone.signal;
 }
 
 /** 1 to 128 visible ASCII characters. */

@@ -13,8 +13,11 @@ const timeouts = {
   checkMs: 5_000,
 };
 
-/** Sockets at once: far above the agents and readers of one machine's market, far below its memory. */
-const maxConnections = 5_000;
+/**
+ * Sockets at once: ten thousand agents have two each, a poll's and a heartbeat's, and readers come on top. An idle
+ * one takes about 10 KB. The limit of open files of the process must allow them.
+ */
+const maxConnections = 30_000;
 
 /**
  * Serves `handler` on a port; resolves when it accepts connections.

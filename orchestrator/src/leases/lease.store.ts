@@ -61,28 +61,34 @@ export async function activateLease(tx: Tx, claim: LeaseClaim, ttlSeconds: numbe
 }
 
 /**
- * offered → active for many claims in one transaction, each with its event in the job's history, alive for the
- * lease time or as long as the job bears a silence. Jobs are locked first, in the order of their ids.
+ * offered → active for many claims in one statement, each with its event in the job's history, alive for the
+ * lease time or as long as the job bears a silence. Only for calls of the machine's current session. Jobs are
+ * locked first, in the order of their ids; a lease that changed while its job's lock was waited for is looked at
+ * again as it is then.
  *
  * @returns the leases that were activated; the others' claims are to be looked at one by one
  */
 export async function activateLeases(
-  tx: Tx,
-  claims: readonly LeaseClaim[],
+  db: Db | Tx,
+  claims: readonly (LeaseClaim & { session: number })[],
   { ttlSeconds, message }: { ttlSeconds: number; message: string },
-): Promise<{ leaseId: LeaseId; jobId: JobId }[]> {
-  const asked = sql`unnest(${sql.param(claims.map(({ leaseId }) => leaseId))}::text[],
-    ${sql.param(claims.map(({ providerId }) => providerId))}::text[],
-    ${sql.param(claims.map(({ fence }) => fence))}::bigint[]) as asked (lease_id, provider_id, fence)`;
-  await tx.execute(sql`select j.id from ${asked}
-    join leases l on l.id = asked.lease_id join jobs j on j.id = l.job_id order by j.id for update of j`);
-  const { rows } = await tx.execute<{ lease_id: LeaseId; job_id: JobId }>(sql`
-    with accepted as (
+): Promise<ReadonlySet<LeaseId>> {
+  const leaseIds = sql`${sql.param(claims.map(({ leaseId }) => leaseId))}::text[]`;
+  const { rows } = await db.execute<{ id: LeaseId }>(sql`
+    with asked as (
+      select * from unnest(${leaseIds}, ${sql.param(claims.map(({ providerId }) => providerId))}::text[],
+        ${sql.param(claims.map(({ fence }) => fence))}::bigint[],
+        ${sql.param(claims.map(({ session }) => session))}::bigint[]) as asked (lease_id, provider_id, fence, session)
+    ), locked as materialized (
+      select id, lost_after_seconds from jobs where id = any(array(
+        select job_id from leases where id = any(${leaseIds}))) order by id for no key update
+    ), accepted as (
       update leases l set state = 'active', accepted_at = now(),
         expires_at = now() + make_interval(secs => greatest(${ttlSeconds}::int, coalesce(j.lost_after_seconds, 0)))
-      from ${asked}, jobs j
+      from asked, locked j, providers p
       where l.id = asked.lease_id and l.provider_id = asked.provider_id and l.fence = asked.fence
         and l.state = 'offered' and l.expires_at > now() and j.id = l.job_id
+        and p.id = l.provider_id and p.session = asked.session
       returning l.id as lease_id, l.job_id
     ), numbered as (
       update jobs set event_seq = event_seq + 1 from accepted where jobs.id = accepted.job_id
@@ -91,8 +97,8 @@ export async function activateLeases(
       insert into job_events (job_id, seq, type, message, state, lease_id, data)
       select job_id, event_seq, 'accepted', ${message}, state, lease_id, '{}' from numbered
     )
-    select lease_id, job_id from accepted`);
-  return rows.map((row) => ({ leaseId: row.lease_id, jobId: row.job_id }));
+    select lease_id as id, pg_notify('cf_job', job_id) from accepted`);
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** Starts the meter of an active lease, once. */

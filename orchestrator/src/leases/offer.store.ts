@@ -1,5 +1,4 @@
 import type { Db } from '@computefabric/db/client';
-import { gpus } from '@computefabric/db/schema/gpus';
 import { jobGroups } from '@computefabric/db/schema/job-groups';
 import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
@@ -7,58 +6,65 @@ import { providers } from '@computefabric/db/schema/providers';
 import type { GroupId, ProviderId } from '@computefabric/protocol/ids';
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 
-/** What waits for a machine to hear of it. */
-export interface Pending {
-  /** Offers that it may still accept. */
-  offers: boolean;
-  /** Some try of it should stop and it has not been told. */
-  untoldStop: boolean;
-}
+/** What its machine is told of an offer; of the job and its group no more than that. */
+const newsColumns = {
+  lease: {
+    id: leases.id,
+    providerId: leases.providerId,
+    fence: leases.fence,
+    attempt: leases.attempt,
+    gpuMilli: leases.gpuMilli,
+    diskMib: leases.diskMib,
+    spot: leases.spot,
+    resumedFrom: leases.resumedFrom,
+    pricePerHourMicros: leases.pricePerHourMicros,
+  },
+  job: {
+    id: jobs.id,
+    image: jobs.image,
+    command: jobs.command,
+    env: jobs.env,
+    cpuMilli: jobs.cpuMilli,
+    memoryMib: jobs.memoryMib,
+    groupIndex: jobs.groupIndex,
+    checkpoint: jobs.checkpoint,
+    lostAfterSeconds: jobs.lostAfterSeconds,
+    stopAfterSeconds: jobs.stopAfterSeconds,
+    replaceWhenLost: jobs.replaceWhenLost,
+    keepOnReturn: jobs.keepOnReturn,
+    timeLimitSeconds: jobs.timeLimitSeconds,
+    usedMs: jobs.usedMs,
+    stopGraceSeconds: jobs.stopGraceSeconds,
+  },
+  group: { id: jobGroups.id, kind: jobGroups.kind, size: jobGroups.size },
+  /** Else it is a try that should stop, of which the machine has not been told. */
+  isOffer: sql<boolean>`${leases.state} = 'offered'`,
+  secondsLeft: sql<number>`extract(epoch from ${leases.expiresAt} - now())::float8`,
+  gpuUuids: sql<
+    string[]
+  >`array(select card.uuid from unnest(${leases.gpuIds}) with ordinality as taken (id, place)
+    join gpus card on card.id = taken.id order by taken.place)`,
+};
 
-/** What waits for each of these machines, in their order; cheap, because mostly nothing does. */
-export async function findPending(db: Db, providerIds: readonly ProviderId[]): Promise<Pending[]> {
-  const { rows } = await db.execute<{ id: ProviderId; offers: boolean; untold: boolean }>(sql`
-    select provider_id as id, bool_or(state = 'offered' and expires_at > now()) as offers,
-      bool_or(state = 'active' and desired = 'stop' and desired_seen_at is null) as untold
-    from leases where provider_id = any(${sql.param([...providerIds])}::text[]) and state in ('offered', 'active')
-    group by provider_id`);
-  const found = new Map(rows.map((row) => [row.id, row]));
-  return providerIds.map((id) => {
-    const row = found.get(id);
-    return { offers: row?.offers ?? false, untoldStop: row?.untold ?? false };
-  });
-}
-
-/** Offers that these machines may still accept, oldest first, with the job and the UUIDs of the GPUs. */
-export async function findOpenOffers(db: Db, providerIds: readonly ProviderId[]) {
-  const rows = await db
-    .select({
-      lease: leases,
-      job: jobs,
-      group: jobGroups,
-      secondsLeft: sql<number>`extract(epoch from ${leases.expiresAt} - now())::float8`,
-    })
+/**
+ * What these machines have yet to hear of: offers that they may still accept, oldest first, and tries that should
+ * stop. One question for all of them, and mostly an empty answer.
+ */
+export async function findNews(db: Db, providerIds: readonly ProviderId[]) {
+  return await db
+    .select(newsColumns)
     .from(leases)
     .innerJoin(jobs, eq(jobs.id, leases.jobId))
     .leftJoin(jobGroups, eq(jobGroups.id, jobs.groupId))
     .where(
       and(
-        inArray(leases.providerId, [...providerIds]),
-        eq(leases.state, 'offered'),
-        sql`${leases.expiresAt} > now()`,
+        sql`${leases.providerId} = any(${sql.param([...providerIds])}::text[])`,
+        inArray(leases.state, ['offered', 'active']),
+        sql`(${leases.state} = 'offered' and ${leases.expiresAt} > now()
+          or ${leases.state} = 'active' and ${leases.desired} = 'stop' and ${leases.desiredSeenAt} is null)`,
       ),
     )
     .orderBy(asc(leases.fence));
-  const gpuIds = rows.flatMap(({ lease }) => lease.gpuIds);
-  const cards =
-    gpuIds.length === 0
-      ? []
-      : await db.select({ id: gpus.id, uuid: gpus.uuid }).from(gpus).where(inArray(gpus.id, gpuIds));
-  const uuidOf = new Map(cards.map((card) => [card.id, card.uuid]));
-  return rows.map((row) => ({
-    ...row,
-    gpuUuids: row.lease.gpuIds.map((id) => uuidOf.get(id)).filter((uuid) => uuid !== undefined),
-  }));
 }
 
 /** Names of the machines that the ranks of a gang are on now, by rank; null for one that is on none. */

@@ -2,7 +2,7 @@ import type { endedLease } from '@computefabric/protocol/provider-api/v1/leases'
 import { AppError } from '@computefabric/runtime/errors';
 import type { z } from 'zod';
 import { databaseNow } from '../background/database-now.ts';
-import { notify, notifyAll } from '../background/signals.ts';
+import { notify } from '../background/signals.ts';
 import { findCheckpoint } from '../checkpoints/checkpoint.store.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { finishJob, startJob } from '../jobs/job.store.ts';
@@ -43,39 +43,20 @@ export async function acceptLease(deps: LeaseDeps, claim: LeaseClaim): Promise<v
 const acceptedMessage = 'The machine accepted the job and prepares it.';
 
 /**
- * Many machines take their offers in one transaction. What is not an offer that waits for just this answer (a
- * repeat, a stale claim) is answered as `acceptLease` does.
+ * Many machines take their offers in one statement. What is not an offer that waits for just this answer (a
+ * repeat, a stale claim, a call of an old session) is left to `acceptLease`, which says what is wrong with it.
  *
- * @returns for each claim, in their order, the refusal; null where it was accepted
+ * @returns for each claim, in their order, whether it was accepted
  */
 export async function acceptLeases(
   deps: LeaseDeps,
-  claims: readonly LeaseClaim[],
-): Promise<(AppError | null)[]> {
-  const accepted = await deps.db.transaction(async (tx) => {
-    const rows = await activateLeases(tx, claims, {
-      ttlSeconds: deps.settings.leaseTtlSeconds,
-      message: acceptedMessage,
-    });
-    await notifyAll(
-      tx,
-      'cf_job',
-      rows.map(({ jobId }) => jobId),
-    );
-    return new Set(rows.map(({ leaseId }) => leaseId));
+  claims: readonly (LeaseClaim & { session: number })[],
+): Promise<boolean[]> {
+  const accepted = await activateLeases(deps.db, claims, {
+    ttlSeconds: deps.settings.leaseTtlSeconds,
+    message: acceptedMessage,
   });
-  return await Promise.all(
-    claims.map(async (claim) => {
-      if (accepted.has(claim.leaseId)) return null;
-      try {
-        await acceptLease(deps, claim);
-        return null;
-      } catch (thrown) {
-        if (thrown instanceof AppError) return thrown;
-        throw thrown;
-      }
-    }),
-  );
+  return claims.map(({ leaseId }) => accepted.has(leaseId));
 }
 
 /** The machine declines the offer; the job goes back to the queue. */

@@ -1,11 +1,10 @@
 import type { Db } from '@computefabric/db/client';
 import type { ProviderId } from '@computefabric/protocol/ids';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
-import { pause } from '@computefabric/runtime/wait';
 import type { Signals } from '../background/signals.ts';
 import type { LeaseSettings } from '../leases/lease-deps.ts';
 import { stopAfterSilenceSeconds } from '../leases/silent-lease.ts';
-import { findOpenOffers, findPeers, findPending } from '../leases/offer.store.ts';
+import { findNews, findPeers } from '../leases/offer.store.ts';
 import { leftSeconds } from '../metering/usage.ts';
 import { memberVariables } from '../shapes/member-variables.ts';
 
@@ -56,43 +55,80 @@ export async function pollOffers(
   pollSeconds: number,
   clientGone: AbortSignal,
 ): Promise<PollAnswer> {
-  const over = AbortSignal.any([clientGone, AbortSignal.timeout(pollSeconds * 1_000)]);
-  for (;;) {
-    const signalled = new AbortController();
-    // Listening starts before looking: an offer made in between is not missed.
-    const off = deps.signals.onId('cf_provider', providerId, () => signalled.abort());
-    try {
+  const bell = new Bell();
+  const expired = setTimeout(() => bell.end(), pollSeconds * 1_000);
+  const leave = () => bell.end();
+  if (clientGone.aborted) bell.end();
+  else clientGone.addEventListener('abort', leave, { once: true });
+  // Listening starts before looking: an offer made in between is not missed.
+  const off = deps.signals.onId('cf_provider', providerId, () => bell.ring());
+  try {
+    for (;;) {
+      bell.hush();
       const { offers, nudge } = await deps.look(providerId);
       const news = deps.told?.offers.news(deps.told.session, offers, performance.now()) ?? offers;
-      if (news.length > 0 || nudge || over.aborted) return { offers: news, nudge };
-      const againMs = offers.length > 0 ? tellAgainMs : pollSeconds * 1_000;
-      await pause(againMs, AbortSignal.any([over, signalled.signal]));
-    } finally {
-      off();
+      if (news.length > 0 || nudge || bell.hasEnded) return { offers: news, nudge };
+      await bell.wait(offers.length > 0 ? tellAgainMs : null);
     }
+  } finally {
+    off();
+    clearTimeout(expired);
+    clientGone.removeEventListener('abort', leave);
   }
 }
 
-/** What waits for each of these machines now, in their order: one question when nothing does. */
-export async function lookForMany(deps: PollDeps, providerIds: readonly ProviderId[]): Promise<PollAnswer[]> {
-  const pending = await findPending(deps.db, providerIds);
-  const specs = await openOffers(
-    deps,
-    providerIds.filter((_, index) => pending[index]?.offers),
-  );
-  return providerIds.map((id, index) => ({
-    offers: specs.get(id) ?? [],
-    nudge: pending[index]?.untoldStop ?? false,
-  }));
+/** What a poll waits for; ten thousand wait at a time, so it is no more than this. */
+class Bell {
+  hasEnded = false;
+  #hasRung = false;
+  #wake: (() => void) | null = null;
+
+  ring(): void {
+    this.#hasRung = true;
+    this.#wake?.();
+  }
+
+  /** It is over: nobody waits any more. */
+  end(): void {
+    this.hasEnded = true;
+    this.ring();
+  }
+
+  /** From here on a ring is news. */
+  hush(): void {
+    this.#hasRung = this.hasEnded;
+  }
+
+  /** Until it has rung since it was hushed, at most so many milliseconds. */
+  async wait(mostMs: number | null): Promise<void> {
+    if (this.#hasRung) return;
+    let late: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (mostMs !== null) late = setTimeout(resolve, mostMs);
+    });
+    this.#wake = null;
+    clearTimeout(late);
+  }
 }
 
-async function openOffers(
+/** What waits for each of these machines now, in their order: one question, whatever waits. */
+export async function lookForMany(deps: PollDeps, providerIds: readonly ProviderId[]): Promise<PollAnswer[]> {
+  const news = await findNews(deps.db, [...new Set(providerIds)]);
+  if (news.length === 0) return providerIds.map(() => ({ offers: [], nudge: false }));
+  const specs = await specsByMachine(
+    deps,
+    news.filter(({ isOffer }) => isOffer),
+  );
+  const untold = new Set(news.filter(({ isOffer }) => !isOffer).map(({ lease }) => lease.providerId));
+  return providerIds.map((id) => ({ offers: specs.get(id) ?? [], nudge: untold.has(id) }));
+}
+
+async function specsByMachine(
   deps: PollDeps,
-  providerIds: readonly ProviderId[],
+  offers: Awaited<ReturnType<typeof findNews>>,
 ): Promise<Map<ProviderId, TaskSpec[]>> {
   const specs = new Map<ProviderId, TaskSpec[]>();
-  if (providerIds.length === 0) return specs;
-  const offers = await findOpenOffers(deps.db, [...new Set(providerIds)]);
   for (const { lease, job, group, gpuUuids, secondsLeft } of offers) {
     const ofMachine = specs.get(lease.providerId) ?? [];
     specs.set(lease.providerId, ofMachine);

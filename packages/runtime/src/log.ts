@@ -45,5 +45,10 @@ export function addLogContext(ids: Record<string, unknown>): void {
   if (store) Object.assign(store, ids);
 }
 
+/** The ids of the unit of work that is running, as they are and as they will be; undefined outside of one. */
+export function logContext(): Readonly<Record<string, unknown>> | undefined {
+  return context.getStore();
+}
+
 /** A logger that writes nothing, for tests. */
 export const silentLogger: Logger = pino({ level: 'silent' });

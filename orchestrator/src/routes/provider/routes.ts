@@ -19,6 +19,7 @@ import { reviveLease } from '../../leases/silent-lease.ts';
 import { findClaimStandings } from '../../leases/silent-lease.store.ts';
 import type { LeaseDeps } from '../../leases/lease-deps.ts';
 import {
+  acceptLease,
   acceptLeases,
   exitLease,
   rejectLease,
@@ -55,7 +56,10 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
   );
   const looks = new Coalescer((ids: ProviderId[]) => lookForMany(deps, ids));
   const toldOffers = new ToldOffers();
-  const accepts = new Coalescer((claims: LeaseClaim[]) => acceptLeases(deps, claims), 200);
+  const accepts = new Coalescer(
+    (claims: (LeaseClaim & { session: number })[]) => acceptLeases(deps, claims),
+    200,
+  );
 
   /** Refuses a process of the machine that a newer one has replaced. */
   const requireSession = async (providerId: ProviderId, session: string) => {
@@ -133,8 +137,14 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
     }),
 
     route(leaseApi.acceptLease, async (call) => {
-      const refusal = await accepts.call(await claimOf(call));
-      if (refusal) throw refusal;
+      const asked = {
+        leaseId: call.params.lease,
+        providerId: call.caller.providerId,
+        fence: Number(call.headers[fenceHeader]),
+        session: Number(call.headers[sessionHeader]),
+      };
+      // Nearly every call is about an offer that waits for it; any other is looked at closely.
+      if (!(await accepts.call(asked))) await acceptLease(deps, await claimOf(call));
       return { lease_ttl_seconds: settings.leaseTtlSeconds };
     }),
 
