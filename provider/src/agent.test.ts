@@ -553,12 +553,29 @@ test('offers that do not suit the machine are declined with a reason, and one th
   expect(tooBig.rejectedBecause).toMatch(/CPU/);
   expect(tooCheap.rejectedBecause).toMatch(/price/);
   expect(bench.engine.containers.size).toBe(1);
-  // What was taken is free again when it is released.
   bench.market.cancel(fits);
   await released(fits);
-  await nothingLeft();
-  const next = bench.market.offer(job('wait', { cpus: 1 }));
-  await started(next);
+});
+
+test('what a task had is free for the next offer before the machine has heard that its release was heard', async () => {
+  bench = await AgentBench.open({ inventory: { cpus: 1, gpus: [simulatedGpu] } });
+  waiting();
+  await bench.startAgent();
+  const wants = { cpus: 1, gpu_uuids: [simulatedGpu.uuid], price_per_hour_micros: '350000' };
+  const first = bench.market.offer(job('wait', wants));
+  await started(first);
+  let next: FakeLease | undefined;
+  bench.market.onReleased = async (lease) => {
+    if (lease !== first) return;
+    const offered = bench.market.offer(job('wait', wants));
+    next = offered;
+    await bench.market.until('the offer is answered', () => offered.state !== 'offered');
+  };
+  bench.market.cancel(first);
+  await released(first);
+  await bench.market.until('the next one is answered', () => next !== undefined && next.state !== 'offered');
+  expect(next?.rejectedBecause).toBeNull();
+  expect(next?.state).toBe('active');
 });
 
 test('simulated GPUs are leased and counted, and the container gets none', async () => {

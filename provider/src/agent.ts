@@ -192,7 +192,7 @@ export class Agent implements SessionTasks {
 
   offer(spec: TaskSpec): void {
     // The same offer again, after a lost answer: it is in hand.
-    if (this.#taken.has(spec.lease_id)) return;
+    if (this.#taken.has(spec.lease_id) || this.#runners.has(spec.lease_id)) return;
     const { log } = this.#options;
     const admission: Admission = this.#draining
       ? { kind: 'decline', reason: 'the owner takes the machine back' }
@@ -225,7 +225,7 @@ export class Agent implements SessionTasks {
     const { tasks, unknown } = recoverTasks(journals, await driver.listOwned(), log);
     if (unknown.length > 0) log.warn({ leases: unknown }, 'the engine holds what no journal tells of');
     for (const { journal } of tasks) {
-      this.#reserve(journal.record.spec);
+      if (!journal.record.removed) this.#reserve(journal.record.spec);
       this.#walk(journal);
     }
   }
@@ -266,7 +266,12 @@ export class Agent implements SessionTasks {
       network,
       guarded,
       isSimulatedGpu: (uuid) => this.#inventoryNow().gpus.some((gpu) => gpu.uuid === uuid && gpu.simulated),
-      onNews: (news) => this.#onNews(news),
+      onNews: (news) => {
+        // What a container had is free once it is gone, and before the market hears so: that offers it to somebody
+        // else at once.
+        if (runner.record.removed) this.#free(spec);
+        this.#onNews(news);
+      },
     });
     this.#runners.set(spec.lease_id, runner);
     const walk = runner.run().then((end) => {

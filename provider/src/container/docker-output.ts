@@ -25,6 +25,13 @@ const SAFE_SHARE = 0.95;
 const END_NOTED_MS = 5_000;
 /** A silence this long makes the reader look whether the task has ended. */
 const SILENCE_MS = 2_000;
+const LOOK_EVERY_MS = SILENCE_MS / 4;
+/**
+ * So many looks in a row, from the one that finds the task ended, must find nothing new before the output counts as
+ * complete. Between two of them this process has read what the engine sent, however late it came to it. The silence
+ * before the end proves nothing: most of it is that of a task that had not begun.
+ */
+const LOOKS_AFTER_END = 5;
 
 /** Tells whether the task has ended; throws when the engine cannot be asked. */
 type HasEnded = (containerId: string) => Promise<boolean>;
@@ -37,6 +44,8 @@ export class AttachedOutput implements LiveOutput {
   #state: 'open' | 'finished' | 'closed' = 'open';
   /** When the reader began to wait for the engine; null while the reader is busy. */
   #waitingSince: number | null = null;
+  /** The silence in which the task was found to have ended, by its beginning, and how often that was looked at. */
+  #quietEnd: { since: number; looks: number } | null = null;
 
   private constructor(containerId: string, stream: IncomingMessage, hasEnded: HasEnded) {
     this.#containerId = containerId;
@@ -69,7 +78,7 @@ export class AttachedOutput implements LiveOutput {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputBytes> {
-    const watch = setInterval(() => void this.#finishIfOver(), SILENCE_MS / 4);
+    const watch = setInterval(() => void this.#finishIfOver(), LOOK_EVERY_MS);
     let broken: unknown;
     try {
       const reader = new FrameReader();
@@ -100,9 +109,14 @@ export class AttachedOutput implements LiveOutput {
     const since = this.#waitingSince;
     if (since === null || performance.now() - since < SILENCE_MS) return;
     try {
-      const over = await this.#hasEnded(this.#containerId);
-      // Still the same silence: what the task printed before its end would have been here by now.
-      if (!over || this.#waitingSince !== since || this.#state !== 'open') return;
+      if (this.#quietEnd?.since !== since) {
+        if (!(await this.#hasEnded(this.#containerId))) return;
+        if (this.#quietEnd?.since !== since) this.#quietEnd = { since, looks: 0 };
+      }
+      // What the task printed before its end may have come while the engine was asked.
+      if (this.#waitingSince !== since || this.#state !== 'open') return;
+      this.#quietEnd.looks += 1;
+      if (this.#quietEnd.looks < LOOKS_AFTER_END) return;
       this.#state = 'finished';
       this.#stream.destroy();
     } catch {

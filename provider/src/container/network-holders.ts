@@ -36,6 +36,8 @@ export class NetworkHolders {
   readonly #agentId: string;
   #ready: string | null = null;
   #readySince = 0;
+  /** Given to tasks whose containers may not be there yet, and when: they must not be taken for spare. */
+  readonly #given = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #preparing: Promise<void> | undefined;
   #closed = false;
@@ -53,6 +55,7 @@ export class NetworkHolders {
     this.prepareSoon();
     const id = this.#ready;
     this.#ready = null;
+    if (id !== null) this.#given.set(id, performance.now());
     return id === null ? null : `container:${id}`;
   }
 
@@ -84,6 +87,7 @@ export class NetworkHolders {
     clearTimeout(this.#timer);
     await this.#preparing;
     this.#ready = null;
+    this.#given.clear();
     await this.#removeSpare();
   }
 
@@ -171,8 +175,15 @@ export class NetworkHolders {
     );
     const containers = containerListReply.parse(reply);
     const joined = new Set(containers.map(({ HostConfig }) => holderOf(HostConfig.NetworkMode)));
+    for (const [id, givenAt] of this.#given)
+      if (performance.now() - givenAt > FRESH_MS) this.#given.delete(id); // Joined by now, or never.
     for (const { Id, Labels } of containers) {
-      if (Labels[labels.holder] !== undefined && !joined.has(Id) && Id !== this.#ready)
+      if (
+        Labels[labels.holder] !== undefined &&
+        !joined.has(Id) &&
+        !this.#given.has(Id) &&
+        Id !== this.#ready
+      )
         await removeHolder(this.#engine, Id);
     }
   }

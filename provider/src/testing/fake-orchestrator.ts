@@ -58,6 +58,8 @@ interface Call {
  * parsed by its contract, every reply is checked by it. It can lose, delay and refuse, go away and come back.
  */
 export class FakeOrchestrator {
+  /** Called when a machine says that it has removed all of a try; it is answered when the promise resolves. */
+  onReleased: ((lease: FakeLease) => Promise<void>) | undefined;
   readonly leases = new Map<string, FakeLease>();
   readonly calls: Call[] = [];
   readonly faults: Fault[] = [];
@@ -468,7 +470,7 @@ export class FakeOrchestrator {
         need(lease, 'releasing');
         lease.state = 'released';
         lease.effects.push('released');
-        return {};
+        return this.onReleased?.(lease).then(() => ({})) ?? {};
       default:
         throw new Error(`no such call: ${contract.id}`);
     }
