@@ -130,6 +130,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   };
 }
 
+/** The run's time was over before an answer came: what is missing then is the checker's to find. */
+const overrun = Symbol('overrun');
+
 /** The renter, who knows nothing of the storm and repeats what was not answered. */
 class Renter {
   readonly #market: ChaosMarket;
@@ -161,13 +164,16 @@ class Renter {
         await this.#submit(job);
       }
     };
-    const submitting = Promise.all(Array.from({ length: submitters }, submitter));
     let done = false;
-    void submitting.finally(() => {
-      done = true;
-    });
-    while (!done) await this.#look();
-    await submitting;
+    // Both are waited for together: a failure of one must not leave the other's unheard.
+    await Promise.all([
+      Promise.all(Array.from({ length: submitters }, submitter)).finally(() => {
+        done = true;
+      }),
+      (async () => {
+        while (!done) await this.#look();
+      })(),
+    ]);
   }
 
   async untilAllFinal(): Promise<void> {
@@ -177,7 +183,9 @@ class Renter {
 
   async #submit(job: ChaosJob): Promise<void> {
     const { client } = this.#market;
-    const { id } = await this.#insist(() => client.jobs.create(job.spec, { idempotencyKey: job.key }));
+    const created = await this.#insist(() => client.jobs.create(job.spec, { idempotencyKey: job.key }));
+    if (created === overrun) return; // In the tables it may be, and the checker finds it there.
+    const { id } = created;
     this.#history.add({ kind: 'submitted', at: Date.now(), key: job.key, jobId: id, expect: job.expect });
     this.#jobIds.add(id);
     this.#open.set(id, '');
@@ -189,10 +197,11 @@ class Renter {
     const active = new Map<string, string>();
     const state = [...activeJobStates];
     const page = await this.#insist(() => this.#market.client.jobs.list({ state, limit: 200 }));
+    if (page === overrun) return;
     for (const job of page.items) active.set(job.id, job.state);
     for (const [id, before] of this.#open) {
-      const now = active.get(id) ?? (await this.#insist(() => this.#market.client.jobs.get(id))).state;
-      if (now === before) continue;
+      const now = active.get(id) ?? (await this.#stateOf(id));
+      if (now === before || now === null) continue;
       this.#history.add({ kind: 'seen', at: Date.now(), jobId: id, state: now });
       if (isFinal(now)) {
         this.#open.delete(id);
@@ -200,6 +209,11 @@ class Renter {
       } else this.#open.set(id, now);
     }
     await pause(500);
+  }
+
+  async #stateOf(id: string): Promise<string | null> {
+    const job = await this.#insist(() => this.#market.client.jobs.get(id));
+    return job === overrun ? null : job.state;
   }
 
   #cancelLater(id: string, afterMs: number): void {
@@ -217,14 +231,17 @@ class Renter {
     void cancelling.finally(() => this.#cancelling.delete(cancelling));
   }
 
-  /** Asks until it is answered. Only a refusal is an answer, and none of ours deserves one. */
-  async #insist<T>(ask: () => Promise<T>): Promise<T> {
+  /**
+   * Asks until it is answered, or the run's time is over. Only a refusal is an answer, and none of ours deserves
+   * one.
+   */
+  async #insist<T>(ask: () => Promise<T>): Promise<T | typeof overrun> {
     for (;;) {
       try {
         return await ask();
       } catch (error) {
         if (error instanceof ApiError && error.status < 500 && error.status !== 429) throw error;
-        if (this.#isOver()) throw error;
+        if (this.#isOver()) return overrun;
         await pause(200);
       }
     }
