@@ -1,6 +1,6 @@
 'use server';
 
-import { draftErrors, parseDraft } from '@/lib/job-draft.ts';
+import { draftErrors, jobCount, parseDraft } from '@/lib/job-draft.ts';
 import { failureOf, orchestratorAs } from '@/lib/orchestrator.ts';
 import { toPlanView } from '@/lib/plan-view.ts';
 import { requireSession } from '@/lib/session.ts';
@@ -8,13 +8,14 @@ import type { JobDraft } from '@/types/job-draft.ts';
 import type { PlanResult } from '@/types/plan-view.ts';
 import { jobDraft } from './job-draft-schema.ts';
 
-/** Offers and price of the form's job as it stands; nothing is submitted or reserved. */
+/** Offers for one job of the form as it stands, and the price of all of them; nothing is submitted or reserved. */
 export async function planJob(input: JobDraft): Promise<PlanResult> {
   const session = await requireSession();
   const parsed = parseDraft(jobDraft.parse(input));
   if (parsed.kind === 'wrong') return { kind: 'refused', errors: parsed.errors };
   try {
-    return { kind: 'plan', plan: toPlanView(await orchestratorAs(session).jobs.quote(parsed.spec)) };
+    const quote = await orchestratorAs(session).jobs.quote(parsed.job.spec);
+    return { kind: 'plan', plan: toPlanView(quote, jobCount(parsed.job)) };
   } catch (thrown) {
     const failure = failureOf(thrown);
     const errors = draftErrors(failure.fields);

@@ -14,21 +14,27 @@ const submission = z.object({
   idempotencyKey: z.string().min(16).max(128),
 });
 
-/** Submits the form's job and goes to its page; otherwise says what is wrong, field by field. */
+/** Submits the form's job, or its many, and goes to their page; otherwise says what is wrong, field by field. */
 export async function submitJob(input: z.input<typeof submission>): Promise<{ errors: DraftErrors }> {
   const session = await requireSession();
   const { draft, idempotencyKey } = submission.parse(input);
   const parsed = parseDraft(draft);
   if (parsed.kind === 'wrong') return { errors: parsed.errors };
-  let jobId: string;
+  const { spec, array, machines } = parsed.job;
+  const orchestrator = orchestratorAs(session);
+  let page: string;
   try {
-    const job = await orchestratorAs(session).jobs.create(parsed.spec, { idempotencyKey });
-    jobId = job.id;
+    if (array === undefined && machines === undefined) {
+      page = `/jobs/${(await orchestrator.jobs.create(spec, { idempotencyKey })).id}`;
+    } else {
+      const group = { spec, ...(array && { array }), ...(machines && { machines }) };
+      page = `/groups/${(await orchestrator.groups.create(group, { idempotencyKey })).id}`;
+    }
   } catch (thrown) {
     const failure = failureOf(thrown);
     const errors = draftErrors(failure.fields);
     if (failure.code === 'job/name-taken') return { errors: { name: failure.message } };
     return { errors: Object.keys(errors).length > 0 ? errors : { form: failure.message } };
   }
-  redirect(`/jobs/${jobId}`);
+  redirect(page);
 }

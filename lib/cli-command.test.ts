@@ -34,6 +34,11 @@ describe('the command for a terminal', () => {
     expect(wordsOf(cliCommand(draft))).toEqual(expected.flat());
   });
 
+  it('says a sweep as the terminal takes it', () => {
+    const words = wordsOf(cliCommand({ ...draft, matrix: 'lr=0.1, 0.01\nseed=1', maxParallel: '2' }));
+    expect(words.join(' ')).toContain('--matrix lr=0.1,0.01 --matrix seed=1 --max-parallel 2');
+  });
+
   it('leaves out what says nothing', () => {
     const command = cliCommand({ ...draft, gpus: '0', maxPrice: '', env: '', command: '' });
     expect(command).not.toMatch(/--(gpu|vram|max-price|env|command) /);

@@ -1,6 +1,6 @@
 import { formatNames, parseNames } from '@computefabric/protocol/grammar/quantities';
 import type { JobDraft } from '../types/job-draft.ts';
-import { draftFields, listOf } from './job-draft-fields.ts';
+import { draftFields, listOf, pairsOf } from './job-draft-fields.ts';
 
 /** The command that submits the same job from a terminal. What is left empty is left out. */
 export function cliCommand(draft: JobDraft): string {
@@ -15,6 +15,10 @@ export function cliCommand(draft: JobDraft): string {
           .split(/\r?\n/)
           .filter(isWritten)
           .map((line) => `${flag} ${shellQuote(line.trim())}`);
+      if (field === 'matrix')
+        return pairsOf(text).pairs.map(
+          ([name, values]) => `${flag} ${shellQuote(`${name}=${listOf(values).join(',')}`)}`,
+        );
       if (field === 'after') return listOf(text).map((job) => `${flag} ${shellQuote(job)}`);
       if (field === 'replace') return text === 'false' ? [flag] : [];
       return [`${flag} ${shellQuote(asFlag(field, text))}`];

@@ -54,8 +54,30 @@ export const draftFields: readonly DraftField[] = [
   { field: 'checkpointEvery', key: 'checkpoint.every', flag: '--checkpoint-every', advanced: true },
   { field: 'checkpointCommand', key: 'checkpoint.command', flag: '--checkpoint-command', advanced: true },
   { field: 'stopGrace', key: 'stop_grace', flag: '--stop-grace', advanced: true },
+  { field: 'arrayCount', key: 'array.count', flag: '--array', advanced: true },
+  { field: 'matrix', key: 'array.matrix', flag: '--matrix', advanced: true },
+  { field: 'maxParallel', key: 'array.max_parallel', flag: '--max-parallel', advanced: true },
+  { field: 'machines', key: 'machines', flag: '--machines', advanced: true },
   { field: 'env', key: 'env', flag: '--env' },
 ];
+
+/**
+ * Lines of `NAME=value` as pairs; empty lines say nothing. Only the first equals sign divides: values may hold more
+ * of them. `problem` names the first line that is none, and the pairs are those before it.
+ */
+export function pairsOf(text: string): { pairs: [name: string, value: string][]; problem: string | null } {
+  const pairs: [string, string][] = [];
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    if (line.trim() === '') continue;
+    const at = line.indexOf('=');
+    if (at <= 0) return { pairs, problem: `Line ${index + 1} is not NAME=value.` };
+    const name = line.slice(0, at).trim();
+    if (pairs.some(([other]) => other === name))
+      return { pairs, problem: `Line ${index + 1} sets ${name} a second time.` };
+    pairs.push([name, line.slice(at + 1)]);
+  }
+  return { pairs, problem: null };
+}
 
 /** What commas divide. */
 export function listOf(text: string): string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JobDraft } from '../types/job-draft.ts';
-import { draftErrors, parseDraft } from './job-draft.ts';
+import { draftErrors, jobCount, parseDraft } from './job-draft.ts';
 import { draftFields } from './job-draft-fields.ts';
 import { emptyDraft } from './job-to-draft.ts';
 
@@ -15,8 +15,8 @@ const draft: JobDraft = {
 
 function specOf(changes: Partial<JobDraft>) {
   const parsed = parseDraft({ ...draft, ...changes });
-  if (parsed.kind !== 'spec') throw new Error(JSON.stringify(parsed.errors));
-  return parsed.spec;
+  if (parsed.kind !== 'job') throw new Error(JSON.stringify(parsed.errors));
+  return parsed.job.spec;
 }
 
 function errorsOf(changes: Partial<JobDraft>) {
@@ -47,6 +47,38 @@ describe('the submit form', () => {
       EMPTY: '',
       SPACED: ' x ',
     });
+  });
+
+  it('becomes many jobs where a count, a sweep or machines are asked for', () => {
+    const many = (changes: Partial<JobDraft>) => {
+      const parsed = parseDraft({ ...draft, ...changes });
+      if (parsed.kind !== 'job') throw new Error(JSON.stringify(parsed.errors));
+      const { array, machines } = parsed.job;
+      return { array, machines, jobs: jobCount(parsed.job) };
+    };
+    expect(many({})).toEqual({ jobs: 1 });
+    expect(many({ arrayCount: '100', maxParallel: '8' })).toEqual({
+      array: { count: 100, max_parallel: 8 },
+      jobs: 100,
+    });
+    expect(many({ matrix: 'lr=0.1, 0.01\nseed=1,2,3' })).toEqual({
+      array: { matrix: { lr: ['0.1', '0.01'], seed: ['1', '2', '3'] } },
+      jobs: 6,
+    });
+    expect(many({ machines: '4' })).toEqual({ machines: 4, jobs: 4 });
+  });
+
+  it.each<[string, Partial<JobDraft>, keyof JobDraft]>([
+    ['a count and a sweep', { arrayCount: '2', matrix: 'a=1,2' }, 'arrayCount'],
+    ['a limit of nothing', { maxParallel: '2' }, 'arrayCount'],
+    ['a line without values', { matrix: 'lr' }, 'matrix'],
+    ['a variable twice', { matrix: 'a=1\na=2' }, 'matrix'],
+    ['a variable that the environment has too', { matrix: 'a=1,2', env: 'a=3' }, 'matrix'],
+    ['retries of a gang', { machines: '2', retries: '1' }, 'retries'],
+    ['a gang and an array', { machines: '2', arrayCount: '2' }, 'machines'],
+    ['a gang of one', { machines: '1' }, 'machines'],
+  ])('tells where %s is wrong', (_what, changes, field) => {
+    expect(Object.keys(errorsOf(changes))).toEqual([field]);
   });
 
   it('splits the models that will do', () => {

@@ -1,7 +1,8 @@
-import { readJob, writtenProblem } from '@computefabric/protocol/job-file/read-job';
-import type { JobSpecInput } from '@computefabric/protocol/user-api/job-spec';
+import { readJob, type WrittenJob, writtenProblem } from '@computefabric/protocol/job-file/read-job';
+import { groupSpec } from '@computefabric/protocol/user-api/groups';
+import { arrayShape, memberCount } from '@computefabric/protocol/user-api/shapes';
 import type { DraftErrors, JobDraft, JobDraftField } from '../types/job-draft.ts';
-import { draftFields, listOf } from './job-draft-fields.ts';
+import { draftFields, listOf, pairsOf } from './job-draft-fields.ts';
 
 /** A problem as the API gives it: a path into the job spec and what to write instead. */
 interface SpecProblem {
@@ -9,16 +10,33 @@ interface SpecProblem {
   message: string;
 }
 
-export type ParsedDraft = { kind: 'spec'; spec: JobSpecInput } | { kind: 'wrong'; errors: DraftErrors };
+export type ParsedDraft = { kind: 'job'; job: WrittenJob } | { kind: 'wrong'; errors: DraftErrors };
 
-/** Turns the form into a job spec, or says for each field what is wrong with it, in the words of the command line. */
+/** Turns the form into a job, or many, or says for each field what is wrong with it, in the words of the command line. */
 export function parseDraft(draft: JobDraft): ParsedDraft {
-  const env = parseEnv(draft.env);
-  const read = readJob(wordsOf(draft, env.values));
-  const errors: DraftErrors = read.kind === 'wrong' ? atFields(read.problems) : {};
+  const env = pairsOf(draft.env);
+  const matrix = pairsOf(draft.matrix);
+  const lists = matrix.pairs.map(([name, values]) => [name, listOf(values)] as const);
+  const read = readJob(wordsOf(draft, Object.fromEntries(env.pairs), Object.fromEntries(lists)));
+  const errors: DraftErrors = atFields(read.kind === 'wrong' ? read.problems : problemsOfGroup(read.job));
   if (env.problem) errors.env = env.problem;
+  if (matrix.problem) errors.matrix = matrix.problem;
   if (read.kind === 'wrong' || Object.keys(errors).length > 0) return { kind: 'wrong', errors };
-  return { kind: 'spec', spec: read.job.spec };
+  return { kind: 'job', job: read.job };
+}
+
+/** How many jobs are submitted: members of an array, ranks on machines, or one. */
+export function jobCount({ array, machines }: WrittenJob): number {
+  if (array === undefined) return machines ?? 1;
+  return memberCount(arrayShape.parse(array));
+}
+
+/** What only all of it together shows, such as a variable that is in the environment and in the sweep. */
+function problemsOfGroup({ spec, array, machines }: WrittenJob): SpecProblem[] {
+  if (array === undefined && machines === undefined) return [];
+  const parsed = groupSpec.safeParse({ spec, ...(array && { array }), ...(machines && { machines }) });
+  if (parsed.success) return [];
+  return parsed.error.issues.map(({ path, message }) => writtenProblem({ path: path.join('.'), message }));
 }
 
 /** Problems that the server found, put at the form's fields; the first of each field. */
@@ -27,13 +45,17 @@ export function draftErrors(problems: readonly SpecProblem[]): DraftErrors {
 }
 
 /** The form as a job is written; empty fields say nothing. */
-function wordsOf(draft: JobDraft, env: Record<string, string>): object {
+function wordsOf(
+  draft: JobDraft,
+  env: Record<string, string>,
+  matrix: Record<string, readonly string[]>,
+): object {
   const words: Record<string, unknown> = { env };
   const groups: Record<string, Record<string, unknown>> = {};
   for (const { field, key, aboutGpus } of draftFields) {
     const text = draft[field].trim();
     if (text === '' || field === 'env' || (aboutGpus && draft.gpus.trim() === '0')) continue;
-    const value = field === 'after' ? listOf(text) : text;
+    const value = field === 'after' ? listOf(text) : field === 'matrix' ? matrix : text;
     const [name = '', inner] = key.split('.');
     if (inner === undefined) words[name] = value;
     else groups[name] = { ...groups[name], [inner]: value };
@@ -64,19 +86,4 @@ function fieldOf(path: string): JobDraftField | null {
 function sentence(message: string): string {
   const text = message.charAt(0).toUpperCase() + message.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
-}
-
-function parseEnv(text: string): { values: Record<string, string>; problem: string | null } {
-  const values: Record<string, string> = {};
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (line.trim() === '') continue;
-    // Only the first equals sign divides: values may hold more of them.
-    const at = line.indexOf('=');
-    if (at <= 0) return { values, problem: `Line ${index + 1} is not NAME=value.` };
-    const name = line.slice(0, at).trim();
-    if (Object.hasOwn(values, name))
-      return { values, problem: `Line ${index + 1} sets ${name} a second time.` };
-    values[name] = line.slice(at + 1);
-  }
-  return { values, problem: null };
 }

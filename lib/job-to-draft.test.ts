@@ -42,20 +42,22 @@ describe('the form filled in from an earlier job', () => {
   it('asks for the same again', () => {
     const parsed = parseDraft(draftFromJob(job));
     expect(parsed).toMatchObject({
-      kind: 'spec',
-      spec: {
-        image: job.image,
-        command: "python train.py --name 'a b'",
-        env: job.env,
-        requirements: {
-          gpus: 2,
-          gpu_models: ['RTX 4090'],
-          min_vram_mib: 22_889,
-          cpus: 1.5,
-          memory_mib: 3_815,
+      kind: 'job',
+      job: {
+        spec: {
+          image: job.image,
+          command: "python train.py --name 'a b'",
+          env: job.env,
+          requirements: {
+            gpus: 2,
+            gpu_models: ['RTX 4090'],
+            min_vram_mib: 22_889,
+            cpus: 1.5,
+            memory_mib: 3_815,
+          },
+          time_limit_seconds: 5_400,
+          max_price_per_hour_micros: '312500',
         },
-        time_limit_seconds: 5_400,
-        max_price_per_hour_micros: '312500',
       },
     });
   });
@@ -68,7 +70,7 @@ describe('the form filled in from an earlier job', () => {
         (mib, seconds) => {
           const parsed = parseDraft(draftFromJob({ ...job, memoryMib: mib, timeLimitSeconds: seconds }));
           expect(parsed).toMatchObject({
-            spec: { time_limit_seconds: seconds, requirements: { memory_mib: mib } },
+            job: { spec: { time_limit_seconds: seconds, requirements: { memory_mib: mib } } },
           });
         },
       ),
@@ -102,7 +104,7 @@ describe('the form filled in from an earlier job', () => {
       queueTimeoutSeconds: 3_600,
     };
     const parsed = parseDraft(draftFromJob(special));
-    expect(parsed.kind === 'spec' && jobSpec.parse(parsed.spec)).toMatchObject({
+    expect(parsed.kind === 'job' && jobSpec.parse(parsed.job.spec)).toMatchObject({
       requirements: {
         gpu_milli: 250,
         min_vram_mib: 22_889,
@@ -131,6 +133,6 @@ describe('the form filled in from an earlier job', () => {
 describe('the empty form', () => {
   it('lacks nothing but an image', () => {
     expect(parseDraft(emptyDraft)).toMatchObject({ kind: 'wrong', errors: { image: expect.any(String) } });
-    expect(parseDraft({ ...emptyDraft, image: 'busybox:latest' }).kind).toBe('spec');
+    expect(parseDraft({ ...emptyDraft, image: 'busybox:latest' }).kind).toBe('job');
   });
 });

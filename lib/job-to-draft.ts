@@ -43,6 +43,10 @@ const unsaid: JobDraft = {
   checkpointEvery: '',
   checkpointCommand: '',
   stopGrace: '',
+  arrayCount: '',
+  matrix: '',
+  maxParallel: '',
+  machines: '',
   env: '',
 };
 
@@ -95,7 +99,7 @@ const usual = jobSpec.parse({ image: 'image' });
 
 /**
  * The form filled in like an earlier job. Its name is left out, since names are unique, and so is what it came
- * after, which has ended. What is as usual is left empty.
+ * after, which has ended, and the group that it was in. What is as usual is left empty.
  */
 export function draftFromJob(job: SourceJob): JobDraft {
   const vram = { fromMib: job.minVramMib, toMib: job.maxVramMib };

@@ -4,9 +4,16 @@ import type { PlanView } from '../types/plan-view.ts';
 import { shortGpuName } from './hardware.ts';
 import { countOf, formatMemory } from './format-size.ts';
 
-/** The API's quote in the form in which the page shows it. */
-export function toPlanView(quote: Quote): PlanView {
+/**
+ * The API's quote in the form in which the page shows it.
+ *
+ * @param jobs how many of the quoted job are submitted together
+ */
+export function toPlanView(quote: Quote, jobs: number): PlanView {
+  const holdMicros = BigInt(quote.hold_micros) * BigInt(jobs);
+  const balanceMicros = BigInt(quote.balance_micros);
   return {
+    jobs,
     offers: quote.offers.map((offer) => ({
       providerId: offer.provider_id,
       machineName: offer.provider_name,
@@ -17,10 +24,10 @@ export function toPlanView(quote: Quote): PlanView {
       simulated: offer.simulated,
       microsPerHour: BigInt(offer.price_per_hour_micros),
     })),
-    holdMicros: BigInt(quote.hold_micros),
+    holdMicros,
     timeLimitSeconds: quote.time_limit_seconds,
-    balanceMicros: BigInt(quote.balance_micros),
-    affordable: quote.affordable,
+    balanceMicros,
+    affordable: balanceMicros >= holdMicros,
     playMoney: quote.play_money,
     waiting: quote.waiting ? toWaitingView(quote.waiting) : null,
   };

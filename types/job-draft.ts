@@ -41,6 +41,13 @@ export interface JobDraft {
   checkpointEvery: string;
   checkpointCommand: string;
   stopGrace: string;
+  /** The same job so many times. */
+  arrayCount: string;
+  /** Values of variables, one `NAME=value, value` a line: one job for each combination. */
+  matrix: string;
+  maxParallel: string;
+  /** One job on so many machines at the same time. */
+  machines: string;
   /** One `NAME=value` a line. */
   env: string;
 }

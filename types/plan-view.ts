@@ -3,6 +3,8 @@ import type { DraftErrors } from './job-draft.ts';
 
 /** What a job would meet if it were submitted now. */
 export interface PlanView {
+  /** How many are submitted; the offers are for one of them, the most that it costs is of all. */
+  jobs: number;
   offers: {
     providerId: string;
     machineName: string;

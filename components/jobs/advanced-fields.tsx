@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { Field } from '@/components/ui/field.tsx';
 import { Input } from '@/components/ui/input.tsx';
 import { Select } from '@/components/ui/select.tsx';
+import { Textarea } from '@/components/ui/textarea.tsx';
 import { draftFields } from '@/lib/job-draft-fields.ts';
 import type { DraftErrors, JobDraft, JobDraftField } from '@/types/job-draft.ts';
 
@@ -40,7 +41,7 @@ export function AdvancedFields({ draft, errors, usesGpus, bind }: AdvancedFields
         />
         Advanced
         <span className="font-normal text-muted-foreground">
-          requirements, turn, retries, silent machines, checkpoints
+          requirements, turn, retries, silent machines, checkpoints, many at once
         </span>
       </summary>
       <div className="flex flex-col gap-7 px-5 pt-1 pb-5">
@@ -51,7 +52,7 @@ export function AdvancedFields({ draft, errors, usesGpus, bind }: AdvancedFields
             <fieldset key={title} className="min-w-0">
               <legend className="eyebrow mb-4 text-muted-foreground">{title}</legend>
               <div className="grid gap-5 sm:grid-cols-2">
-                {shown.map(({ field, label, hint, placeholder, choices }) => (
+                {shown.map(({ field, label, hint, placeholder, choices, isLong }) => (
                   <Field key={field} name={field} label={label} hint={hint} error={errors[field]}>
                     {(control) =>
                       choices ? (
@@ -62,6 +63,14 @@ export function AdvancedFields({ draft, errors, usesGpus, bind }: AdvancedFields
                             </option>
                           ))}
                         </Select>
+                      ) : isLong ? (
+                        <Textarea
+                          {...control}
+                          {...bind(field)}
+                          placeholder={placeholder}
+                          spellCheck={false}
+                          className="font-mono text-[0.8125rem]"
+                        />
                       ) : (
                         <Input
                           {...control}
@@ -91,6 +100,8 @@ interface AdvancedField {
   label: string;
   hint?: string;
   placeholder?: string;
+  /** Takes several lines. */
+  isLong?: true;
   choices?: readonly (readonly [value: string, text: string])[];
 }
 
@@ -233,6 +244,35 @@ const groups: readonly { title: string; fields: readonly AdvancedField[] }[] = [
         field: 'checkpointCommand',
         label: 'Run before each save',
         placeholder: 'none',
+      },
+    ],
+  },
+  {
+    title: 'Many at once',
+    fields: [
+      {
+        field: 'arrayCount',
+        label: 'The same job so many times',
+        placeholder: '1',
+        hint: 'Each knows its number: COMPUTEFABRIC_ARRAY_INDEX, from 0.',
+      },
+      {
+        field: 'maxParallel',
+        label: 'At most so many at a time',
+        placeholder: 'all',
+      },
+      {
+        field: 'matrix',
+        label: 'Or one for each combination of values',
+        isLong: true,
+        placeholder: 'lr=0.1, 0.01\nseed=1, 2, 3',
+        hint: 'A sweep: one NAME=value, value a line. Each job gets its values as variables.',
+      },
+      {
+        field: 'machines',
+        label: 'One job on so many machines together',
+        placeholder: '1',
+        hint: 'All or none start. Each knows its rank: COMPUTEFABRIC_RANK, from 0.',
       },
     ],
   },

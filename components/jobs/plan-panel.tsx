@@ -55,7 +55,7 @@ function Plan({ plan }: { plan: PlanView }) {
       {plan.offers.length > 0 ? (
         <>
           <Verdict icon={<CircleCheck aria-hidden className="text-success" />}>
-            {countOf(plan.offers.length, 'machine')} can start it now
+            {countOf(plan.offers.length, 'machine')} can start {plan.jobs === 1 ? 'it' : 'one of them'} now
           </Verdict>
           <ol className="divide-y rounded-md border">
             {plan.offers.slice(0, shownOffers).map((offer) => (
@@ -80,8 +80,13 @@ function Plan({ plan }: { plan: PlanView }) {
         <Wait plan={plan} />
       )}
       <dl className="flex flex-col gap-2 text-sm">
-        <Line name="The most it may cost">{formatMoney(plan.holdMicros)}</Line>
-        <Line name="Stopped after">{formatDuration(plan.timeLimitSeconds)}</Line>
+        {plan.jobs === 1 ? null : <Line name="Jobs">{plan.jobs.toLocaleString('en')}</Line>}
+        <Line name={plan.jobs === 1 ? 'The most it may cost' : 'The most all may cost'}>
+          {formatMoney(plan.holdMicros)}
+        </Line>
+        <Line name={plan.jobs === 1 ? 'Stopped after' : 'Each stopped after'}>
+          {formatDuration(plan.timeLimitSeconds)}
+        </Line>
         <Line name={plan.playMoney ? 'Play money left' : 'Balance'}>{formatMoney(plan.balanceMicros)}</Line>
       </dl>
       {plan.affordable ? (
@@ -92,7 +97,8 @@ function Plan({ plan }: { plan: PlanView }) {
         </p>
       ) : (
         <Verdict icon={<TriangleAlert aria-hidden className="text-attention" />}>
-          The balance does not cover the most it may cost. Lower the time limit or the price limit.
+          The balance does not cover the most {plan.jobs === 1 ? 'it' : 'all'} may cost. Lower the time limit
+          or the price limit{plan.jobs === 1 ? '' : ', or submit fewer'}.
         </Verdict>
       )}
     </>

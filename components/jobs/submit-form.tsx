@@ -267,12 +267,16 @@ export function SubmitForm({ initialDraft }: { initialDraft: JobDraft }) {
           formError={planErrors.form ?? null}
         />
         <Button type="submit" size="lg" disabled={submitting} className="w-full">
-          <Play aria-hidden /> {submitting ? 'Submitting…' : 'Submit job'}
+          <Play aria-hidden /> {submitting ? 'Submitting…' : submitText(plan?.jobs ?? 1)}
         </Button>
         <CopyButton value={cliCommand(draft)} label="Copy as CLI" className="w-full" size="default" />
       </div>
     </form>
   );
+}
+
+function submitText(jobs: number): string {
+  return jobs === 1 ? 'Submit job' : `Submit ${jobs.toLocaleString('en')} jobs`;
 }
 
 const gpuChoices = ['0', '1', '2', '3', '4', '5', '6', '7', '8'];
