@@ -2,7 +2,9 @@ import Docker from 'dockerode';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { TaskSpec } from './container-driver.ts';
 import { DockerDriver } from './docker-driver.ts';
+import { DockerEngine } from './docker-engine.ts';
 import { parseEngineAddress } from './engine-address.ts';
+import { NetworkHolders } from './network-holders.ts';
 import { labels } from './task-labels.ts';
 import { importImage, shellLayer } from './testing/shell-image.ts';
 import { testTaskSpec } from './testing/task-spec.ts';
@@ -110,4 +112,18 @@ test('what a dead agent kept ready is removed by its next process', async () => 
   const next = new DockerDriver({ address, agentId, prepareNetworks: true });
   await eventually(async () => expect(await holders()).not.toContain(left));
   await next.close();
+});
+
+test('a network that a task was given is not cleared away before the container of that is there', async () => {
+  const networks = new NetworkHolders(new DockerEngine(address), agentId);
+  const given = async () => {
+    const mode = networks.take();
+    if (mode === null) throw new Error('no network is ready');
+    return mode.replace(/^container:/, '');
+  };
+  const first = await eventually(given);
+  // By the time that a second one is ready, everything spare was looked for and removed.
+  const second = await eventually(given);
+  expect(await holders()).toEqual(expect.arrayContaining([first, second]));
+  await networks.close();
 });
