@@ -8,6 +8,7 @@ import { providers } from '@computefabric/db/schema/providers';
 import { type GroupId, type JobId, jobId, type UserId } from '@computefabric/protocol/ids';
 import type { JobState } from '@computefabric/protocol/job-state';
 import type { PaymentState } from '@computefabric/protocol/payment-state';
+import { invariant } from '@computefabric/runtime/invariant';
 import { and, asc, desc, eq, gt, gte, ilike, inArray, isNull, like, lt, or, sql } from 'drizzle-orm';
 import { findMemberOf } from './group-reads.store.ts';
 import type { JobRow } from './job.store.ts';
@@ -137,6 +138,25 @@ export async function listEventsOf(db: Db, id: JobId, after: number, limit: numb
     .where(and(eq(jobEvents.jobId, id), gt(jobEvents.seq, after)))
     .orderBy(asc(jobEvents.seq))
     .limit(limit);
+}
+
+/** A job's state and its events after number `after`, oldest first: both of one moment. */
+export async function readNews(
+  db: Db,
+  id: JobId,
+  after: number,
+  limit: number,
+): Promise<{ state: JobState; events: JobEventRow[] }> {
+  const rows = await db
+    .select({ state: jobs.state, event: jobEvents })
+    .from(jobs)
+    .leftJoin(jobEvents, and(eq(jobEvents.jobId, jobs.id), gt(jobEvents.seq, after)))
+    .where(eq(jobs.id, id))
+    .orderBy(asc(jobEvents.seq))
+    .limit(limit);
+  const [first] = rows;
+  invariant(first, `job ${id} is still there while it is read`);
+  return { state: first.state, events: rows.flatMap(({ event }) => event ?? []) };
 }
 
 export type NewJob = typeof jobs.$inferInsert;

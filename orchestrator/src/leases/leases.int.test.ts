@@ -20,6 +20,7 @@ import {
   releaseClaimedLease,
   reportEnd,
   startLease,
+  startLeaseAtOnce,
 } from './report-lease.ts';
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
@@ -132,6 +133,46 @@ describe('the whole life of a try', () => {
     await releaseClaimedLease(market.deps, claim);
     expect(await market.jobRow(job)).toMatchObject({ state: 'failed', exitCode: 3 });
     expect(await eventTypes(job)).toEqual(['matched', 'accepted', 'started', 'exited', 'ended']);
+  });
+
+  test('a start in one statement does what a start does, for the first word of the current session alone', async () => {
+    const claim = await runTo('active');
+    const { rows } = await connection.pool.query('select session from providers where id = $1', [machine]);
+    const call = { ...claim, session: Number(rows[0].session) };
+    const start = (change: Partial<typeof call>) =>
+      startLeaseAtOnce(market.deps, { ...call, ...change }, 'sha256:abc');
+    expect(await start({ session: call.session - 1 })).toBe(false);
+    expect(await start({ fence: call.fence + 1 })).toBe(false);
+    expect(await start({ providerId: newId('provider') })).toBe(false);
+    expect((await market.lastLease(job)).startedAt).toBeNull();
+    expect((await market.jobRow(job)).state).toBe('preparing');
+    const answers = await Promise.all([start({}), start({}), start({})]);
+    expect(answers.toSorted()).toEqual([false, false, true]);
+    expect(await market.lastLease(job)).toMatchObject({ imageDigest: 'sha256:abc', taskState: 'running' });
+    const { state, startedAt } = await market.jobRow(job);
+    expect({ state, startedAt }).toEqual({
+      state: 'running',
+      startedAt: (await market.lastLease(job)).startedAt,
+    });
+    expect(await eventTypes(job)).toEqual(['matched', 'accepted', 'started']);
+  });
+
+  test('a start in one statement starts nothing that has run out, and leaves a job that is to stop as it is', async () => {
+    const claim = await runTo('active');
+    const { rows } = await connection.pool.query('select session from providers where id = $1', [machine]);
+    const call = { ...claim, session: Number(rows[0].session) };
+    await connection.pool.query(
+      `update leases set expires_at = now() - interval '1 s' where id = '${claim.leaseId}'`,
+    );
+    expect(await startLeaseAtOnce(market.deps, call, null)).toBe(false);
+    await connection.pool.query(
+      `update leases set expires_at = now() + interval '1 min' where id = '${claim.leaseId}'`,
+    );
+    await cancelJob(market.deps, { userId: renter, jobId: job });
+    expect((await market.jobRow(job)).state).toBe('finishing');
+    expect(await startLeaseAtOnce(market.deps, call, null)).toBe(true);
+    expect(await market.jobRow(job)).toMatchObject({ state: 'finishing', startedAt: null });
+    expect((await market.lastLease(job)).startedAt).not.toBeNull();
   });
 
   test('an end is refused while output is missing, and says from where to send', async () => {

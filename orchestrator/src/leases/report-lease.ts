@@ -19,6 +19,7 @@ import {
   releaseLease,
 } from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
+import { startAtOnce } from './start.store.ts';
 import { termSeconds } from './silent-lease.ts';
 
 /*
@@ -74,7 +75,21 @@ export async function rejectLease(deps: LeaseDeps, claim: LeaseClaim, reason: st
   });
 }
 
-/** The program runs: the meter starts now. */
+const startedMessage = 'The program runs; billing has started.';
+
+/**
+ * The program runs: the meter starts now. False for whatever is not the first word about it in the machine's
+ * session: `startLease` says what is wrong with that, if anything is.
+ */
+export async function startLeaseAtOnce(
+  deps: LeaseDeps,
+  claim: LeaseClaim & { session: number },
+  imageDigest: string | null,
+): Promise<boolean> {
+  return await startAtOnce(deps.db, claim, { imageDigest, message: startedMessage });
+}
+
+/** The same, looked at closely. */
 export async function startLease(
   deps: LeaseDeps,
   claim: LeaseClaim,
@@ -89,7 +104,7 @@ export async function startLease(
     await appendJobEvent(tx, {
       jobId: job.id,
       type: 'started',
-      message: 'The program runs; billing has started.',
+      message: startedMessage,
       leaseId: lease.id,
       data: { image_digest: imageDigest },
     });

@@ -54,6 +54,28 @@ test('the same batch sent many times at once is stored once', async () => {
   expect(await stored(task)).toHaveLength(50);
 });
 
+test('a process of the machine that was replaced neither starts a try nor stores output', async () => {
+  const answer = await market.call('/v1/jobs', { method: 'POST', token: renter.token, json: { image: 'x' } });
+  expect(answer.status).toBe(201);
+  const task = await agent.acceptNext();
+  agent.session -= 1;
+  expect(errorOf(await task.call('/started', { image_digest: null })).code).toBe('provider/session-stale');
+  expect(errorOf(await task.sendLogs(0, ['forged'])).code).toBe('provider/session-stale');
+  agent.session += 1;
+  await task.start();
+  await task.start();
+  expect(await stored(task)).toEqual([]);
+  await task.finish();
+});
+
+test('bytes of every kind are stored as they are, in batches small and large', async () => {
+  const task = await runningTask();
+  const odd = ['', '\0', '\\x00', '"{}",\\', 'ü'.repeat(3), '\n'];
+  expect(await nextSeq(task.sendLogs(0, odd))).toBe(6);
+  expect(await nextSeq(task.sendLogs(6, ['x'.repeat(65_536), 'y']))).toBe(8);
+  expect(await stored(task)).toEqual([...odd, 'x'.repeat(65_536), 'y'].map((text, seq) => `${seq}${text}`));
+});
+
 test('another fence or an ended try stores nothing; a late repeat of what is stored is no offence (R22)', async () => {
   const task = await runningTask();
   await task.print(['a']);

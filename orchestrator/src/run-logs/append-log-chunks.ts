@@ -4,7 +4,7 @@ import { limits } from '@computefabric/protocol/limits';
 import type { LogChunk } from '@computefabric/protocol/log-frames';
 import { invariant } from '@computefabric/runtime/invariant';
 import { notify } from '../background/signals.ts';
-import { advanceLog, insertChunks, lockForAppend, type StoredChunk } from './run-log.store.ts';
+import { advanceLog, appendAtOnce, insertChunks, lockForAppend, type StoredChunk } from './run-log.store.ts';
 
 interface AppendLogChunks {
   leaseId: LeaseId;
@@ -44,6 +44,27 @@ export async function appendLogChunks(
     await notify(tx, 'cf_job', lease.jobId);
     return { nextSeq: to };
   });
+}
+
+/** A batch of at most this many bytes and chunks is stored in one statement, which carries it as text. */
+const mostAtOnce = { bytes: 65_536, chunks: 64 };
+
+/**
+ * The ordinary case, without a detour: a small batch that goes on where the try's output ends, in the machine's
+ * current session. Null when it is anything else: then nothing was stored, and `appendLogChunks` says what it is.
+ */
+export async function appendSmallBatch(
+  db: Db,
+  { chunks, firstSeq, ...claim }: AppendLogChunks & { session: number },
+): Promise<{ nextSeq: number } | null> {
+  const bytes = chunks.reduce((sum, { data }) => sum + data.byteLength, 0);
+  if (chunks.length === 0 || chunks.length > mostAtOnce.chunks || bytes > mostAtOnce.bytes) return null;
+  const stored = await appendAtOnce(db, claim, {
+    from: firstSeq,
+    chunks: chunks.map(({ seq, stream, atMs, data }) => ({ seq, stream, at: new Date(atMs), data })),
+    capBytes: limits.logBytesPerLease,
+  });
+  return stored ? { nextSeq: firstSeq + chunks.length } : null;
 }
 
 /** Room above the cap for remarks of the agent, so that it can still say what it dropped by itself. */

@@ -51,6 +51,8 @@ export async function readLogs(
       entries.push(...chunks.map((chunk) => toEntry(source.attempt, chunk)));
       bytes += chunks.reduce((sum, chunk) => sum + chunk.data.byteLength, 0);
       position = { attempt: source.attempt, nextSeq: last.seq + 1 };
+      // Fewer than there was room for: no more was stored when they were read.
+      if (chunks.length < room.limit && bytes < pageBytes) break;
     }
     if (open) return { entries, position, drained: true, open: true };
   }

@@ -56,6 +56,41 @@ export async function advanceLog(
   return rows.length === 1;
 }
 
+/**
+ * Stores a batch that continues a try's output, and moves its end on, in one statement. Only for a call of the
+ * machine's current session, about an active try whose output ends just there and stays below `capBytes`. False:
+ * it is none of these, and nothing was stored.
+ */
+export async function appendAtOnce(
+  db: Db,
+  claim: { leaseId: LeaseId; providerId: ProviderId; fence: number; session: number },
+  { from, chunks, capBytes }: { from: number; chunks: readonly StoredChunk[]; capBytes: number },
+): Promise<boolean> {
+  const bytes = chunks.reduce((sum, { data }) => sum + data.byteLength, 0);
+  const asBuffer = ({ data }: StoredChunk) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const { rows } = await db.execute(sql`
+    with claimed as materialized (
+      select l.id from leases l join providers p on p.id = l.provider_id
+      where l.id = ${claim.leaseId} and l.provider_id = ${claim.providerId} and l.fence = ${claim.fence}
+        and p.session = ${claim.session} and l.state = 'active' and l.expires_at > now()
+        and l.next_log_seq = ${from} and l.log_bytes + ${bytes} <= ${capBytes}
+      for no key update of l
+    ), stored as (
+      insert into log_chunks (lease_id, seq, stream, at, data)
+      select claimed.id, chunk.seq, chunk.stream, chunk.at, chunk.data
+      from claimed, unnest(${sql.param(chunks.map(({ seq }) => seq))}::int[],
+        ${sql.param(chunks.map(({ stream }) => stream))}::text[],
+        ${sql.param(chunks.map(({ at }) => at.toISOString()))}::timestamptz[],
+        ${sql.param(chunks.map(asBuffer))}::bytea[]) as chunk (seq, stream, at, data)
+    ), moved as (
+      update leases set next_log_seq = ${from + chunks.length}, log_bytes = log_bytes + ${bytes}
+      from claimed where leases.id = claimed.id
+      returning leases.job_id
+    )
+    select pg_notify('cf_job', job_id) from moved`);
+  return rows.length === 1;
+}
+
 /** The tries of a job from one attempt on, oldest first: whose output it is and where that ends. */
 export async function listLogSources(db: Db, jobId: JobId, fromAttempt: number) {
   return await db

@@ -6,7 +6,7 @@ import { invariant } from '@computefabric/runtime/invariant';
 import { pause } from '@computefabric/runtime/wait';
 import type { Signals } from '../background/signals.ts';
 import type { SseMessage, SseWriter } from '../http/sse.ts';
-import { type JobEventRow, jobOf, listEventsOf } from '../jobs/job-reads.store.ts';
+import { type JobEventRow, jobOf, readNews } from '../jobs/job-reads.store.ts';
 import { type ViewSettings, viewEvent, viewJobs } from '../jobs/job-view.ts';
 import { readLogs } from './read-logs.ts';
 import { formatCursor, type StreamPosition } from './stream-cursor.ts';
@@ -45,12 +45,14 @@ export async function streamJob(
     let position = from;
     while (!signal.aborted) {
       wake = new AbortController(); // what happens from here on is either read below or wakes us
-      const round = await readRound(db, job, position);
+      const round = await readRound(db, job.id, position);
       await sse.send(round.messages);
       position = round.position;
       if (round.more) continue;
       if (round.final) {
-        const [summary] = await viewJobs(db, view, [round.job]);
+        const row = await jobOf(db, job.userId, job.id);
+        invariant(row, `job ${job.id} is still there while it is streamed`);
+        const [summary] = await viewJobs(db, view, [row]);
         await sse.send([{ event: 'end', id: formatCursor(position), data: summary }]);
         sse.end();
         return;
@@ -65,11 +67,9 @@ export async function streamJob(
 }
 
 /** What is there now behind a position, in the order in which it makes sense to a reader. */
-async function readRound(db: Db, { id, userId }: { id: JobId; userId: UserId }, from: StreamPosition) {
-  // The state is read before the rest: a final job has no more output and no more events than we find below.
-  const job = await jobOf(db, userId, id);
-  invariant(job, `job ${id} is still there while it is streamed`);
-  const events = await listEventsOf(db, id, from.lastEvent, page);
+async function readRound(db: Db, id: JobId, from: StreamPosition) {
+  // Read before the output: a final job has no more of it, and an end has no more before it, than we find below.
+  const { state, events } = await readNews(db, id, from.lastEvent, page);
   const logs = await readLogs(db, id, from.log, { limit: page });
   let position = from;
   const messages: SseMessage[] = [];
@@ -90,10 +90,9 @@ async function readRound(db: Db, { id, userId }: { id: JobId; userId: UserId }, 
   position = { ...position, log: logs.position };
   ends.forEach(sendEvent);
   return {
-    job,
     messages,
     position,
-    final: jobMachine.isTerminal(job.state),
+    final: jobMachine.isTerminal(state),
     more: !logs.drained || events.length === page,
   };
 }

@@ -26,6 +26,7 @@ import {
   releaseClaimedLease,
   reportEnd,
   startLease,
+  startLeaseAtOnce,
 } from '../../leases/report-lease.ts';
 import type { ObjectStore } from '../../objects/object-store.ts';
 import { enrollProvider } from '../../providers/enroll-provider.ts';
@@ -33,7 +34,7 @@ import { openProviderSession } from '../../sessions/open-session.ts';
 import { lookForMany, pollOffers, ToldOffers } from '../../sessions/poll-offers.ts';
 import { leaveMarket, touchSession, touchSessions } from '../../providers/provider.store.ts';
 import { recordHeartbeat } from '../../sessions/record-heartbeat.ts';
-import { appendLogChunks } from '../../run-logs/append-log-chunks.ts';
+import { appendLogChunks, appendSmallBatch } from '../../run-logs/append-log-chunks.ts';
 
 interface SessionCall {
   providerId: ProviderId;
@@ -137,14 +138,8 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
     }),
 
     route(leaseApi.acceptLease, async (call) => {
-      const asked = {
-        leaseId: call.params.lease,
-        providerId: call.caller.providerId,
-        fence: Number(call.headers[fenceHeader]),
-        session: Number(call.headers[sessionHeader]),
-      };
       // Nearly every call is about an offer that waits for it; any other is looked at closely.
-      if (!(await accepts.call(asked))) await acceptLease(deps, await claimOf(call));
+      if (!(await accepts.call(askedBy(call)))) await acceptLease(deps, await claimOf(call));
       return { lease_ttl_seconds: settings.leaseTtlSeconds };
     }),
 
@@ -154,19 +149,21 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
     }),
 
     route(leaseApi.startedLease, async (call) => {
-      await startLease(deps, await claimOf(call), call.body.image_digest);
+      const { image_digest: imageDigest } = call.body;
+      if (!(await startLeaseAtOnce(deps, askedBy(call), imageDigest)))
+        await startLease(deps, await claimOf(call), imageDigest);
       return {};
     }),
 
     route(leaseApi.appendLogs, async (call) => {
-      const claim = await claimOf(call);
-      const chunks = decodeLogFrames(
-        await readBytes(call.request, limits.logBatchBytes),
-        call.query.first_seq,
-      );
+      const { first_seq: firstSeq } = call.query;
+      const chunks = decodeLogFrames(await readBytes(call.request, limits.logBatchBytes), firstSeq);
       if (!chunks) throw new AppError('lease/bad-frames');
+      const atOnce = await appendSmallBatch(db, { ...askedBy(call), firstSeq, chunks });
+      if (atOnce) return { next_seq: atOnce.nextSeq };
+      const claim = await claimOf(call);
       if (!(await findLease(db, claim.leaseId, claim.providerId))) throw new AppError('lease/not-found');
-      const stored = await appendLogChunks(db, { ...claim, firstSeq: call.query.first_seq, chunks });
+      const stored = await appendLogChunks(db, { ...claim, firstSeq, chunks });
       if (stored === 'stale') {
         deps.onStaleCall('logs');
         throw stale();
@@ -204,4 +201,14 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
 
     ...checkpointRoutes(deps, claimOf),
   ];
+}
+
+/** Which try a call says that it is about, and in which session of the machine: nothing of it is checked yet. */
+function askedBy({ params, headers, caller }: LeaseCall): LeaseClaim & { session: number } {
+  return {
+    leaseId: params.lease,
+    providerId: caller.providerId,
+    fence: Number(headers[fenceHeader]),
+    session: Number(headers[sessionHeader]),
+  };
 }
