@@ -90,7 +90,15 @@ export function MachineCard({ machine, now }: { machine: MachineView; now: Date 
           </p>
         </div>
         <div className="bg-card px-4 py-4 sm:px-5">
-          <h4 className="eyebrow mb-2.5 text-muted-foreground">Runs now</h4>
+          <div className="mb-2.5 flex items-baseline justify-between gap-3">
+            <h4 className="eyebrow text-muted-foreground">Runs now</h4>
+            <Link
+              href={`/gpu-owners/${machine.id}`}
+              className="text-xs text-muted-foreground underline underline-offset-4 hover:text-foreground"
+            >
+              All it was given<span className="sr-only">: {machine.name}</span>
+            </Link>
+          </div>
           {machine.running.length === 0 ? (
             <p className="text-sm text-muted-foreground">
               {machine.state === 'online' && machine.availability === 'open'

@@ -418,6 +418,22 @@ function addAvailabilityCommands(machine: CfabCommand, run: RunCommand): void {
       run(command.optsWithGlobals(), async (cli) => (await load()).showMachine(cli, name)),
     );
   machine
+    .command('tries')
+    .description(
+      'What one of your machines was given: how each try ended, what it earned, what it says in its record.',
+    )
+    .example(
+      ['cfab machine tries cobalt-otter', 'the last 20'],
+      ['cfab machine tries cobalt-otter -n 200', 'more'],
+    )
+    .argument('<machine>', 'name or id')
+    .option('-n, --number <count>', 'this many (default: 20)')
+    .action((name: string, flags: { number?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/machine-tries.ts')).listMachineTries(cli, name, flags),
+      ),
+    );
+  machine
     .command('pause')
     .description('Give a machine no new work. What runs on it goes on.')
     .example(

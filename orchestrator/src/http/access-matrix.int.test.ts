@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testCards, testInventory } from '../testing/market-fixture.ts';
 import { errorOf, parsed } from '../testing/replies.ts';
 import { TestAgent, type TestTask } from '../testing/test-agent.ts';
+import { waitUntil } from '../testing/wait-until.ts';
 import { type CallOptions, startTestMarket, type TestMarket, type TestUser } from '../testing/test-market.ts';
 
 /*
@@ -33,6 +34,15 @@ const ownObject = (status: number): Expected => ({
 });
 /** Something that each person does for themselves, or that all may see. */
 const everyUser = (status: number): Expected => ({ ...ownObject(status), other: status, operator: status });
+/** Public: whoever holds a receipt may check it. */
+const everybody = (status: number): Expected => ({
+  owner: status,
+  other: status,
+  operator: status,
+  anonymous: status,
+  provider: status,
+  otherProvider: status,
+});
 const nobodyElse = { owner: 401, other: 401, operator: 401, anonymous: 401 };
 /** A try of one machine. */
 const ownLease: Expected = { ...nobodyElse, provider: 200, otherProvider: 404 };
@@ -102,6 +112,23 @@ async function finishedJob(): Promise<{ id: string; artifact: string }> {
   ).items;
   return { id, artifact: items[0]?.id ?? '' };
 }
+
+/** One whose receipt can be asked for. */
+async function settledJob(): Promise<string> {
+  const { id } = await finishedJob();
+  await untilSettled(`/v1/jobs/${id}/receipt`);
+  return id;
+}
+
+async function settledGroup(): Promise<string> {
+  const id = await group();
+  await market.call(`/v1/groups/${id}/cancel`, { method: 'POST', token: owner.token });
+  await untilSettled(`/v1/groups/${id}/receipt`);
+  return id;
+}
+
+const untilSettled = (path: string) =>
+  waitUntil('settled', async () => (await market.call(path, { token: owner.token })).status === 200);
 
 const session = { 'computefabric-session': '1' };
 
@@ -211,12 +238,25 @@ const matrix: Record<string, Entry> = {
     expected: ownObject(200),
     request: async () => ({ path: `/v1/schedules/${await schedule('fired')}/firings` }),
   },
+  getReceipt: {
+    expected: ownObject(200),
+    request: async () => ({ path: `/v1/jobs/${await settledJob()}/receipt` }),
+  },
+  getGroupReceipt: {
+    expected: ownObject(200),
+    request: async () => ({ path: `/v1/groups/${await settledGroup()}/receipt` }),
+  },
+  listMarketKeys: { expected: everybody(200), request: get('/v1/keys') },
   createQuote: { expected: everyUser(200), request: post('/v1/quotes', spec) },
   listOffers: { expected: everyUser(200), request: get('/v1/offers') },
   listMachines: { expected: everyUser(200), request: get('/v1/providers') },
   getMachine: {
     expected: ownObject(200),
     request: async () => ({ path: `/v1/providers/${machine.providerId}` }),
+  },
+  listMachineTries: {
+    expected: ownObject(200),
+    request: async () => ({ path: `/v1/providers/${machine.providerId}/tries` }),
   },
   pauseMachine: { expected: ownObject(200), request: ofIdleMachine('/pause', 'POST', { reason: canary }) },
   drainMachine: { expected: ownObject(200), request: ofIdleMachine('/drain', 'POST', { reason: canary }) },

@@ -3,6 +3,7 @@ import type { TrustTier } from '@computefabric/protocol/trust-tier';
 import * as contracts from '@computefabric/protocol/user-api/machines';
 import { setMachineTier } from '@computefabric/protocol/user-api/operator';
 import type { z } from 'zod';
+import type { PageQuery } from './jobs.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 type Body<C extends { body?: z.ZodType }> = z.input<NonNullable<C['body']>>;
@@ -13,6 +14,9 @@ export function machineCalls(transport: Transport) {
     list: (options: CallOptions = {}) => transport.call(contracts.listMachines, options),
     get: (provider: ProviderId, options: CallOptions = {}) =>
       transport.call(contracts.getMachine, { params: { provider }, ...options }),
+    /** One page of what it was given, newest first. */
+    tries: (provider: ProviderId, query: PageQuery = {}, options: CallOptions = {}) =>
+      transport.call(contracts.listMachineTries, { params: { provider }, query, ...options }),
     /** No new work; what runs goes on. */
     pause: (provider: ProviderId, request: Body<typeof contracts.pauseMachine>, options: CallOptions = {}) =>
       transport.call(contracts.pauseMachine, { params: { provider }, body: request, ...options }),

@@ -18,6 +18,8 @@ import {
   createJoinToken,
   drainMachine,
   listMachines,
+  listMachineTries,
+  type MachineTry,
   pauseMachine,
   planMaintenance,
 } from '@computefabric/protocol/user-api/machines';
@@ -292,3 +294,47 @@ describe('what an owner wants of a machine', () => {
     expect(stderr).toContain('a similar machine exists: cobalt-otter');
   });
 });
+
+test('machine tries tells how each try ended, what it earned and what it says in the record', async () => {
+  const machine = sampleMachine();
+  bench.market
+    .on(listMachines, () => ({ items: [machine] }))
+    .on(listMachineTries, ({ query }) => ({
+      items: [sampleTry({ end_reason: 'provider-lost', record: 'against' }), sampleTry()].slice(
+        0,
+        query?.limit,
+      ),
+      next_cursor: null,
+    }));
+  const { code, stdout } = await bench.run(['machine', 'tries', 'cobalt']);
+  expect(code).toBe(0);
+  const [title, lost, good] = stdout.split('\n');
+  expect(title).toMatch(/END +RECORD +PRICE\/H +PAID +EARNED/);
+  expect(lost).toMatch(/2 GPUs, spot +released +provider-lost, exit 0 +against/);
+  expect(good).toMatch(/exited-zero, exit 0 +for +\$0\.70 +60\.0 s +\$0\.011666/);
+  expect((await bench.run(['machine', 'tries', 'cobalt', '-n', '1'])).stdout.split('\n')).toHaveLength(3);
+});
+
+function sampleTry(overrides: Partial<MachineTry> = {}): MachineTry {
+  return {
+    lease_id: newId('lease'),
+    job_id: newId('job'),
+    state: 'released',
+    gpus: 2,
+    gpu_milli: 1_000,
+    cpus: 4,
+    memory_mib: 8_192,
+    spot: true,
+    price_per_hour_micros: '700000',
+    offered_at: sampleTime,
+    started_at: sampleTime,
+    ended_at: sampleTime,
+    end_reason: 'exited-zero',
+    end_detail: null,
+    exit_code: 0,
+    billed_ms: 60_000,
+    earned_micros: '11666',
+    record: 'for',
+    ...overrides,
+  };
+}

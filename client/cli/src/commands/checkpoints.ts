@@ -80,7 +80,8 @@ async function newestState(
     folder,
     force,
   );
-  for (const path of left) cli.say(`  left out     ${plainText(path)}: a link that leads out of the folder, or nowhere`);
+  for (const path of left)
+    cli.say(`  left out     ${plainText(path)}: a link that leads out of the folder, or nowhere`);
   if (cli.json) cli.printJson({ folder, checkpoint_id: checkpoint.id, files: manifest.files.length, left });
   return exitCode('ok');
 }

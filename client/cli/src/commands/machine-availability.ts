@@ -163,7 +163,7 @@ function momentAhead(text: string, flag: string, nowMs: number): string {
 }
 
 /** Your machine by name or id, or by the beginning of either when only one begins so. */
-async function findMachine(cli: Cli, client: Client, reference: string): Promise<Machine> {
+export async function findMachine(cli: Cli, client: Client, reference: string): Promise<Machine> {
   const { items } = await client.machines.list();
   const exact = items.find(({ id, name }) => id === reference || name === reference);
   if (exact) return exact;

@@ -2,7 +2,12 @@ import { apiKeys } from '@computefabric/db/schema/api-keys';
 import { idempotencyKeys } from '@computefabric/db/schema/idempotency-keys';
 import { hashSecret } from '@computefabric/protocol/api-key';
 import { createApiKey, listApiKeys, whoAmI } from '@computefabric/protocol/user-api/account';
-import { createJoinToken, getMachine, listMachines } from '@computefabric/protocol/user-api/machines';
+import {
+  createJoinToken,
+  getMachine,
+  listMachines,
+  listMachineTries,
+} from '@computefabric/protocol/user-api/machines';
 import { createQuote, listOffers } from '@computefabric/protocol/user-api/quotes';
 import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -100,6 +105,40 @@ describe('machines', () => {
     const foreign = await market.call(`/v1/providers/${id}`, { token: (await market.addUser()).token });
     expect(foreign.status).toBe(404);
     expect(errorOf(foreign).code).toBe('provider/not-found');
+  });
+
+  test('their owner sees how each try ended and what it earned, and nothing of who rented or what ran', async () => {
+    const [owner, renter] = [await market.addUser(), await market.addUser()];
+    const agent = await TestAgent.join(market, owner, { region: 'tries-here' });
+    const secret = 'canary-of-the-renter';
+    for (const exitCode of [0, 3]) {
+      const spec = {
+        name: `${secret}-${exitCode}`,
+        image: `example/${secret}`,
+        command: secret,
+        env: { TOKEN: secret },
+        requirements: { regions: ['tries-here'] },
+      };
+      await market.call('/v1/jobs', { method: 'POST', token: renter.token, json: spec });
+      const task = await agent.acceptNext();
+      await task.start();
+      await task.finish(exitCode);
+    }
+    const tries = async (query = '') => {
+      const path = `/v1/providers/${agent.providerId}/tries${query}`;
+      const answer = await market.call(path, { token: owner.token });
+      expect(answer.text).not.toContain(secret);
+      return parsed(listMachineTries.reply, answer);
+    };
+    const { items, next_cursor } = await tries('?limit=1');
+    expect(items).toMatchObject([{ end_reason: 'exited-nonzero', exit_code: 3, record: 'for', cpus: 1 }]);
+    const rest = await tries(`?cursor=${next_cursor}`);
+    expect(rest).toMatchObject({ items: [{ end_reason: 'exited-zero', exit_code: 0 }], next_cursor: null });
+    const [first] = rest.items;
+    expect(first?.billed_ms).toBeGreaterThan(0);
+    const path = `/v1/providers/${agent.providerId}/tries`;
+    expect((await market.call(path, { token: renter.token })).status).toBe(404);
+    await agent.call('/goodbye', { leaving: true });
   });
 
   test('offers and quotes show what is on the market, what it costs, and why a job would wait', async () => {

@@ -1,11 +1,14 @@
 import * as machinesApi from '@computefabric/protocol/user-api/machines';
 import * as quotesApi from '@computefabric/protocol/user-api/quotes';
+import { leaseId } from '@computefabric/protocol/ids';
 import { AppError } from '@computefabric/runtime/errors';
 import { createJoinToken } from '../../accounts/create-key.ts';
+import { listTriesOfMachine, viewMachineTry } from '../../accounts/machine-tries.store.ts';
 import { listMachinesOf } from '../../accounts/owned-machines.store.ts';
 import { findUser } from '../../accounts/user.store.ts';
 import { type BoundRoute, route } from '../../http/define-route.ts';
 import { callerSecret } from '../../http/bearer.ts';
+import { cursorAs, pageFrom } from '../../http/page.ts';
 import { withIdempotency } from '../../http/idempotency.ts';
 import { balanceMicros } from '../../ledger/chart.ts';
 import { databaseNow } from '../../background/database-now.ts';
@@ -77,6 +80,14 @@ export function marketRoutes(deps: UserRouteDeps): BoundRoute[] {
       const [machine] = await listMachinesOf(db, userId, params.provider);
       if (!machine) throw new AppError('provider/not-found');
       return machine;
+    }),
+
+    route(machinesApi.listMachineTries, async ({ caller: { userId }, params, query }) => {
+      const [machine] = await listMachinesOf(db, userId, params.provider);
+      if (!machine) throw new AppError('provider/not-found');
+      const after = cursorAs(leaseId, query.cursor);
+      const rows = await listTriesOfMachine(db, machine.id, after, query.limit + 1);
+      return pageFrom(rows, query.limit, (row) => row.id, viewMachineTry);
     }),
 
     route(machinesApi.createJoinToken, async ({ caller: { userId }, body, idempotencyKey, request }) =>

@@ -1,7 +1,9 @@
 import { z } from 'zod';
-import { timestamp } from '../common.ts';
+import { pageOf, pageQuery, timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
-import { gpuId, jobId, providerId } from '../ids.ts';
+import { endReason } from '../end-reason.ts';
+import { gpuId, jobId, leaseId, providerId } from '../ids.ts';
+import { leaseState } from '../lease-state.ts';
 import { microsString } from '../money.ts';
 import { limits } from '../limits.ts';
 import { availability, providerState } from '../provider-state.ts';
@@ -64,6 +66,44 @@ export const getMachine = defineContract({
   audience: 'user',
   params: z.strictObject({ provider: providerId }),
   reply: machine,
+  status: 200,
+  errors: ['provider/not-found'],
+});
+
+/** A try of a machine, as the one who owns the machine sees it: nothing of it tells who rented it, or what ran. */
+export const machineTry = z
+  .object({
+    lease_id: leaseId,
+    job_id: jobId,
+    state: leaseState,
+    gpus: z.number().int().describe('Cards that it had; 0 for a job of the CPU.'),
+    gpu_milli: z.number().int().describe('Thousandths of each of them.'),
+    cpus: z.number(),
+    memory_mib: z.number().int(),
+    spot: z.boolean(),
+    price_per_hour_micros: microsString.describe('Of the whole try, frozen when it was matched.'),
+    offered_at: timestamp,
+    started_at: timestamp.nullable(),
+    ended_at: timestamp.nullable(),
+    end_reason: endReason.nullable(),
+    end_detail: z.string().nullable().describe('What the machine or the market said beside the reason.'),
+    exit_code: z.number().int().nullable(),
+    billed_ms: z.number().int().describe('Paid for.'),
+    earned_micros: microsString,
+    record: z.enum(['for', 'against', 'nothing']).describe("What it says in the machine's record."),
+  })
+  .meta({ id: 'MachineTry' });
+export type MachineTry = z.infer<typeof machineTry>;
+
+export const listMachineTries = defineContract({
+  id: 'listMachineTries',
+  method: 'GET',
+  path: '/v1/providers/{provider}/tries',
+  summary: 'What one of your machines was given, newest first, how it ended and what it earned',
+  audience: 'user',
+  params: z.strictObject({ provider: providerId }),
+  query: z.strictObject(pageQuery),
+  reply: pageOf(machineTry),
   status: 200,
   errors: ['provider/not-found'],
 });
