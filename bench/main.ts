@@ -1,3 +1,4 @@
+import { ledgerBench } from './ledger/ledger-bench.ts';
 import { latencyBench } from './latency/latency-bench.ts';
 import { dispatchBench } from './dispatch/dispatch-bench.ts';
 import { packingBench } from './packing/packing-bench.ts';
@@ -9,6 +10,7 @@ const benches: Record<string, (args: string[]) => Promise<void>> = {
   packing: packingBench,
   recovery: recoveryBench,
   dispatch: dispatchBench,
+  ledger: ledgerBench,
 };
 
 const [name, ...args] = process.argv.slice(2);

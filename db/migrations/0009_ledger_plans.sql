@@ -9,6 +9,7 @@ DECLARE
   debits bigint[];
   settled_jobs text[];
   found_accounts integer;
+  short_account text;
   short record;
   excess record;
   cause text;
@@ -24,20 +25,24 @@ BEGIN
     RETURN NULL;
   END IF;
 
-  PERFORM FROM ledger_accounts WHERE id = ANY (accounts) ORDER BY id FOR NO KEY UPDATE;
-  GET DIAGNOSTICS found_accounts = ROW_COUNT;
+  -- One after the other in the order of their ids: waiting for the first, a list locked as a whole would be checked
+  -- again row by row against the whole list. The floor is the constraint ledger_accounts_floor; this finds beforehand
+  -- whose it is, and by which cause.
+  SELECT count(*), min(a.id) FILTER (WHERE a.credits_micros + moved.credit < a.debits_micros + moved.debit
+      AND a.kind NOT IN ('renter_debt', 'provider_debt', 'promotions', 'refunds', 'stripe_clearing', 'stripe_fees', 'manual_clearing'))
+    INTO found_accounts, short_account
+    FROM unnest(accounts, credits, debits) AS moved (id, credit, debit)
+    CROSS JOIN LATERAL (
+      SELECT id, kind, credits_micros, debits_micros FROM ledger_accounts WHERE id = moved.id FOR NO KEY UPDATE
+    ) AS a;
   IF found_accounts <> cardinality(accounts) THEN
     RAISE EXCEPTION 'a transfer names an account that is not there'
       USING ERRCODE = 'foreign_key_violation', TABLE = 'ledger_transfers', CONSTRAINT = 'ledger_transfers_accounts';
   END IF;
-
-  -- The floor is the constraint ledger_accounts_floor. This says beforehand whose it is, and by which cause.
-  SELECT a.id, a.kind, a.credits_micros - a.debits_micros AS available, moved.debit - moved.credit AS needed INTO short
-    FROM ledger_accounts a JOIN unnest(accounts, credits, debits) AS moved (id, credit, debit) ON moved.id = a.id
-    WHERE a.id = ANY (accounts) AND a.credits_micros + moved.credit < a.debits_micros + moved.debit
-      AND a.kind NOT IN ('renter_debt', 'provider_debt', 'promotions', 'refunds', 'stripe_clearing', 'stripe_fees', 'manual_clearing')
-    ORDER BY a.id LIMIT 1;
-  IF FOUND THEN
+  IF short_account IS NOT NULL THEN
+    SELECT id, kind, credits_micros - debits_micros AS available,
+        debits[array_position(accounts, id)] - credits[array_position(accounts, id)] AS needed
+      INTO short FROM ledger_accounts WHERE id = short_account;
     SELECT id INTO cause FROM (
       SELECT id, debit_account_id,
         sum(CASE WHEN debit_account_id = short.id THEN amount_micros ELSE -amount_micros END) OVER (ORDER BY id) AS used
@@ -87,3 +92,16 @@ $$;
 --> statement-breakpoint
 -- Room beside each account for its next version, so that moving totals changes no index.
 ALTER TABLE ledger_accounts SET (fillfactor = 50);
+--> statement-breakpoint
+-- A settled payment may still wait for its card; one that was paid does not become unpaid.
+CREATE OR REPLACE FUNCTION refuse_second_settlement() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.settled_at IS DISTINCT FROM OLD.settled_at OR NEW.amount_micros <> OLD.amount_micros
+    OR NEW.hold_micros <> OLD.hold_micros OR NEW.job_id <> OLD.job_id
+    OR (NEW.state = 'pending' AND OLD.state IN ('succeeded', 'refunded')) THEN
+    RAISE EXCEPTION 'the payment of % is settled', OLD.job_id
+      USING ERRCODE = 'restrict_violation', TABLE = 'payments', CONSTRAINT = 'payments_settled_once';
+  END IF;
+  RETURN NEW;
+END
+$$;

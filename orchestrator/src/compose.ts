@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { createDb, type Db } from '@computefabric/db/client';
+import { systemClock } from '@computefabric/runtime/clock';
 import type { Lifecycle } from '@computefabric/runtime/lifecycle';
 import type { Logger } from '@computefabric/runtime/log';
 import { bootstrapOperator } from './accounts/bootstrap-operator.ts';
@@ -14,14 +15,21 @@ import { authJoin } from './http/middleware/auth-join.ts';
 import { authProvider } from './http/middleware/auth-provider.ts';
 import { authUser } from './http/middleware/auth-user.ts';
 import { closeServer, listenOn } from './http/server.ts';
+import { startAuditWorker } from './ledger/audit.worker.ts';
+import { BookAuditor } from './ledger/audit-books.ts';
 import type { LeaseDeps } from './leases/lease-deps.ts';
 import { startSweepWorker } from './housekeeping/sweep.worker.ts';
 import { openObjectStore } from './objects/open-object-store.ts';
 import { metaRoutes } from './routes/meta/routes.ts';
+import { MeterBook } from './metering/meter-book.ts';
+import { openMarketKey } from './receipts/open-market-key.ts';
 import { providerRoutes } from './routes/provider/routes.ts';
 import { userRoutes } from './routes/user/routes.ts';
 import { ReaderSlots } from './run-logs/reader-slots.ts';
+import { stripeWebhook } from './routes/webhooks/stripe.ts';
 import { startWorkers } from './start-workers.ts';
+import { startEventWorker } from './stripe/dispatch-events.worker.ts';
+import { createStripeGateway } from './stripe/stripe-live.ts';
 
 /** Connections of the pool: enough for the workers and many short requests, few enough for any server. */
 const poolSize = 20;
@@ -50,6 +58,8 @@ export async function compose(
   const leadership = await startLeadership(databaseUrl, log);
   lifecycle.add('leadership', () => leadership.close());
   const objects = await openObjectStore(config.objects.s3, join(config.home, 'blobs'));
+  const signer = await openMarketKey(db, config.home, config.receiptSigningKey);
+  const meter = new MeterBook({ db, log, signer });
 
   const { playMoney, playMoneyGrantMicros, defaultMaxPricePerHourMicros } = config.money;
   if (config.operatorToken) {
@@ -58,7 +68,8 @@ export async function compose(
   }
 
   const metrics = createMetrics();
-  registerMarketMetrics(metrics, db);
+  const auditor = new BookAuditor(db);
+  registerMarketMetrics(metrics, db, auditor);
   const countStaleCall = metrics.counter(
     'computefabric_stale_calls_total',
     'Calls of agents about a lease or session that is no longer theirs.',
@@ -79,10 +90,21 @@ export async function compose(
   });
   for (const [name, worker] of Object.entries(workers)) lifecycle.add(name, () => worker.close());
 
+  const stripe = config.stripe && createStripeGateway({ ...config.stripe, now: systemClock.now });
+  if (stripe) {
+    const events = startEventWorker({ db, log, signals, leadership, handlers: {} });
+    lifecycle.add('stripe event worker', () => events.close());
+  }
+
   const sweep = startSweepWorker({ db, objects, log, settings: config.objects });
   lifecycle.add('sweep worker', () => sweep.close());
 
+  const audit = startAuditWorker({ auditor, log, leadership, everySeconds: config.auditEverySeconds });
+  lifecycle.add('audit worker', () => audit.close());
+
   const readiness = { migrated: true, listening: false };
+  const meta = metaRoutes({ db, metrics, readiness });
+  if (stripe) meta.use(stripeWebhook({ db, stripe }));
   const app = createApp({
     log,
     metrics,
@@ -95,7 +117,7 @@ export async function compose(
       },
       checkReplies: config.checkReplies,
     },
-    meta: metaRoutes({ db, metrics, readiness }),
+    meta,
     routes: [
       ...userRoutes({
         db,
@@ -105,9 +127,11 @@ export async function compose(
         settings: config.leases,
         view: { playMoney, dashboardUrl: config.dashboardUrl },
         readerSlots: new ReaderSlots(),
+        auditor,
+        receipts: { db, signer, meter, playMoney },
         defaultMaxPricePerHourMicros,
       }),
-      ...providerRoutes({ ...leaseDeps, signals, objects }),
+      ...providerRoutes({ ...leaseDeps, signals, objects, meter }),
     ],
   });
   const server = await listenOn(app, config.http.host, config.http.port);

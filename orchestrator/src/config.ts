@@ -2,10 +2,18 @@ import { dirname, join, resolve } from 'node:path';
 import { findMigrationsFolder } from '@computefabric/db/migrate';
 import { parseBearer } from '@computefabric/protocol/api-key';
 import { parseUsd } from '@computefabric/protocol/money';
+import { type BillingMode, billingMode } from '@computefabric/protocol/top-up-state';
 import { logLevelSetting, parseSettings, portSetting, secondsSetting } from '@computefabric/runtime/config';
 import { Secret, secretSetting } from '@computefabric/runtime/secret';
 import { z } from 'zod';
 import type { S3Settings } from './objects/s3-object-store.ts';
+import {
+  isLiveKeyElsewhere,
+  type StripeAddress,
+  stripeBaseSetting,
+  stripeCurrencySetting,
+  stripeSecretSetting,
+} from './stripe/stripe-settings.ts';
 
 const usdSetting = z.string().transform((text, context) => {
   const micros = parseUsd(text);
@@ -57,7 +65,19 @@ export const settings = z
     /** Play money of the local operator, USD, where no payment provider is configured; 0 gives none. */
     PLAY_MONEY_GRANT_USD: usdSetting.prefault('100'),
     /** Key of the payment provider. Without it all money is play money. */
-    STRIPE_SECRET_KEY: secretSetting.optional(),
+    STRIPE_SECRET_KEY: stripeSecretSetting.optional(),
+    /** Signs Stripe's webhooks (`whsec_…`). Without it they are refused, and Stripe is asked at intervals alone. */
+    STRIPE_WEBHOOK_SECRET: secretSetting.optional(),
+    /** Another server in the place of Stripe, for tests: scheme, host and port. Never with a live key. */
+    STRIPE_API_BASE: stripeBaseSetting,
+    /** The currency that Stripe is asked for. */
+    STRIPE_CURRENCY: stripeCurrencySetting,
+    /** `prepaid`: a balance that is topped up. `per_job`: the saved card is charged for each job that has ended. */
+    BILLING_MODE: billingMode.default('prepaid'),
+    /** With `per_job`: what an account may owe at once, USD, unfinished jobs at their most included. */
+    CREDIT_LIMIT_USD: usdSetting.prefault('50'),
+    /** Ed25519 private key (PEM, line ends may be written as \n) for receipts; without it one is made in COMPUTEFABRIC_HOME. */
+    RECEIPT_SIGNING_KEY: secretSetting.optional(),
     /** Where result files and checkpoints are kept instead of COMPUTEFABRIC_HOME; all five or none. */
     S3_ENDPOINT: urlSetting.optional(),
     S3_BUCKET: z
@@ -76,6 +96,8 @@ export const settings = z
     OBJECT_GRACE_SECONDS: secondsSetting.default(600),
     /** Checkpoints of a job are removed this long after its end. */
     CHECKPOINT_KEEP_SECONDS: secondsSetting.default(86_400),
+    /** How often the leading orchestrator adds the books up anew. */
+    LEDGER_AUDIT_SECONDS: secondsSetting.default(900),
     LOG_LEVEL: logLevelSetting.default('info'),
     /** `production` leaves out the check of our own replies against their contracts. */
     NODE_ENV: z.string().optional(),
@@ -90,6 +112,16 @@ export const settings = z
           'must come with S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or without any of them',
       });
     }
+    if (
+      values.STRIPE_SECRET_KEY &&
+      isLiveKeyElsewhere(values.STRIPE_SECRET_KEY.reveal(), values.STRIPE_API_BASE)
+    ) {
+      context.addIssue({
+        code: 'custom',
+        path: ['STRIPE_API_BASE'],
+        message: 'must not be set with a live key: real money is for Stripe alone',
+      });
+    }
     const heartbeat = values.HEARTBEAT_SECONDS;
     if (heartbeat !== undefined && heartbeat > values.LEASE_TTL_SECONDS / 2) {
       context.addIssue({
@@ -99,6 +131,14 @@ export const settings = z
       });
     }
   });
+
+export interface StripeConfig {
+  secretKey: Secret;
+  webhookSecret: Secret | null;
+  address: StripeAddress;
+  mode: BillingMode;
+  creditLimitMicros: bigint;
+}
 
 /** Settings by area, with units in their names. */
 export interface Config {
@@ -117,7 +157,12 @@ export interface Config {
     platformFeeBps: number;
   };
   money: { playMoney: boolean; playMoneyGrantMicros: bigint; defaultMaxPricePerHourMicros: bigint };
+  /** Null: all money is play money. */
+  stripe: StripeConfig | null;
+  /** Null: the one in `home`. */
+  receiptSigningKey: Secret | null;
   objects: { s3: S3Settings | null; graceSeconds: number; keepCheckpointsSeconds: number };
+  auditEverySeconds: number;
   logLevel: z.output<typeof logLevelSetting>;
   checkReplies: boolean;
 }
@@ -148,13 +193,27 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       playMoneyGrantMicros: values.PLAY_MONEY_GRANT_USD,
       defaultMaxPricePerHourMicros: values.DEFAULT_MAX_PRICE_PER_HOUR_USD,
     },
+    receiptSigningKey: values.RECEIPT_SIGNING_KEY ?? null,
+    stripe: stripeConfig(values),
     objects: {
       s3: s3Settings(values),
       graceSeconds: values.OBJECT_GRACE_SECONDS,
       keepCheckpointsSeconds: values.CHECKPOINT_KEEP_SECONDS,
     },
+    auditEverySeconds: values.LEDGER_AUDIT_SECONDS,
     logLevel: values.LOG_LEVEL,
     checkReplies: values.NODE_ENV !== 'production',
+  };
+}
+
+function stripeConfig(values: z.output<typeof settings>): StripeConfig | null {
+  if (!values.STRIPE_SECRET_KEY) return null;
+  return {
+    secretKey: values.STRIPE_SECRET_KEY,
+    webhookSecret: values.STRIPE_WEBHOOK_SECRET ?? null,
+    address: values.STRIPE_API_BASE,
+    mode: values.BILLING_MODE,
+    creditLimitMicros: values.CREDIT_LIMIT_USD,
   };
 }
 

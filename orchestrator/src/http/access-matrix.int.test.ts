@@ -278,6 +278,10 @@ const matrix: Record<string, Entry> = {
       json: { tier: 'verified' },
     }),
   },
+  auditLedger: {
+    expected: { ...ownObject(403), other: 403, operator: 200 },
+    request: get('/v1/admin/ledger/audit'),
+  },
   createJoinToken: { expected: everyUser(201), request: post('/v1/join-tokens', {}) },
   whoAmI: { expected: everyUser(200), request: get('/v1/me') },
   getBalance: { expected: everyUser(200), request: get('/v1/balance') },

@@ -1,51 +1,161 @@
 import type { Db, Tx } from '@computefabric/db/client';
+import { type AccountKind, accountKinds } from '@computefabric/db/schema/ledger-accounts';
 import { sql } from 'drizzle-orm';
+
+/**
+ * What the books must keep:
+ *
+ * - `totals`    each account's running totals are the sums of its transfers
+ * - `balanced`  all balances together are zero
+ * - `floor`     no account is below zero that must not be
+ * - `held`      what a renter has reserved is exactly the holds of their unsettled jobs
+ * - `hold`      a payment's hold is what its job has put aside
+ * - `settled`   a settled payment's amount is what left the hold for it, and the rest went back
+ * - `bill`      each try was paid for once, as its bill was frozen
+ * - `orphan`    a transfer of a job that has no payment
+ * - `overdue`   a hold that has outlived its job by ten minutes
+ * - `top-ups`   money taken in by card is what the paid top-ups come to
+ */
+export const auditRules = [
+  'totals',
+  'balanced',
+  'floor',
+  'held',
+  'hold',
+  'settled',
+  'bill',
+  'orphan',
+  'overdue',
+  'top-ups',
+] as const;
+export type AuditRule = (typeof auditRules)[number];
 
 /** A difference in the books. Any at all is a fault of ours. */
 export interface AuditFinding {
-  rule: 'totals' | 'balanced' | 'held' | 'settled';
-  /** The account or job it is about. */
+  rule: AuditRule;
+  /** The account, job or person it is about. */
   subject: string;
   detail: string;
 }
 
-/**
- * Re-adds the books from the transfers, in one statement and so at one moment:
- *
- * - `totals`    each account's running totals are the sums of its transfers
- * - `balanced`  all balances together are zero
- * - `held`      what a renter has reserved is exactly the holds of their unsettled jobs
- * - `settled`   a settled payment's amount is what left the hold for it
- */
+/** Findings of one audit: a fault that is everywhere is told by the first ones. */
+const mostFindings = 1_000;
+const overdueMinutes = 10;
+
+/** Re-adds the books from the transfers, in one statement and so at one moment. */
 export async function auditLedger(db: Db | Tx): Promise<AuditFinding[]> {
-  const result = await db.execute<{ rule: AuditFinding['rule']; subject: string; detail: string }>(sql`
+  const { rows } = await db.execute<{ rule: AuditRule; subject: string; detail: string }>(sql`
     with moved as (
       select account_id, sum(credit) as credits, sum(debit) as debits from (
         select credit_account_id as account_id, amount_micros as credit, 0 as debit from ledger_transfers
         union all
         select debit_account_id, 0, amount_micros from ledger_transfers
       ) as sides group by account_id
-    ), held as (
-      select user_id, sum(hold_micros) as micros from payments where state = 'pending' group by user_id
-    ), paid as (
-      select job_id, sum(amount_micros) as micros from ledger_transfers where kind in ('earn', 'fee') group by job_id
+    ), pending as (
+      select user_id, sum(hold_micros) as micros from payments where settled_at is null group by user_id
+    ), of_job as (
+      select job_id,
+        coalesce(sum(amount_micros) filter (where kind = 'hold'), 0) as held,
+        coalesce(sum(amount_micros) filter (where kind in ('earn', 'fee')), 0) as paid,
+        coalesce(sum(amount_micros) filter (where kind = 'release'), 0) as released
+      from ledger_transfers where job_id is not null and kind in ('hold', 'earn', 'fee', 'release') group by job_id
+    ), of_try as (
+      select lease_id,
+        coalesce(sum(amount_micros) filter (where kind = 'earn'), 0) as earned, sum(amount_micros) as cost
+      from ledger_transfers where lease_id is not null and kind in ('earn', 'fee') group by lease_id
     )
-    select 'totals' as rule, a.id as subject,
+    select 'totals' as rule, coalesce(a.id, m.account_id) as subject,
       format('kept +%s −%s, added +%s −%s', a.credits_micros, a.debits_micros, m.credits, m.debits) as detail
-    from ledger_accounts a left join moved m on m.account_id = a.id
-    where a.credits_micros <> coalesce(m.credits, 0) or a.debits_micros <> coalesce(m.debits, 0)
+    from ledger_accounts a full join moved m on m.account_id = a.id
+    where a.credits_micros is distinct from coalesce(m.credits, 0) or a.debits_micros is distinct from coalesce(m.debits, 0)
     union all
     select 'balanced', 'all accounts', format('sum is %s', sum(credits_micros - debits_micros))
     from ledger_accounts having sum(credits_micros - debits_micros) <> 0
     union all
+    select 'floor', id, format('%s is at %s', kind, credits_micros - debits_micros) from ledger_accounts
+    where credits_micros < debits_micros and kind in ('renter_available', 'renter_held', 'renter_disputed',
+      'provider_held_back', 'provider_payable', 'provider_in_transit', 'platform_fees')
+    union all
     select 'held', coalesce(a.owner_id, h.user_id),
       format('held %s, holds %s', coalesce(a.credits_micros - a.debits_micros, 0), coalesce(h.micros, 0))
     from (select * from ledger_accounts where kind = 'renter_held') a
-    full join held h on h.user_id = a.owner_id
+    full join pending h on h.user_id = a.owner_id
     where coalesce(a.credits_micros - a.debits_micros, 0) <> coalesce(h.micros, 0)
     union all
-    select 'settled', p.job_id, format('payment %s, paid %s', p.amount_micros, coalesce(paid.micros, 0))
-    from payments p left join paid on paid.job_id = p.job_id
-    where coalesce(paid.micros, 0) <> p.amount_micros`);
-  return result.rows;
+    select 'hold', p.job_id, format('payment says %s, put aside %s', p.hold_micros, coalesce(t.held, 0))
+    from payments p left join of_job t on t.job_id = p.job_id where coalesce(t.held, 0) <> p.hold_micros
+    union all
+    select 'settled', p.job_id, format('payment %s of %s, paid %s, released %s', p.amount_micros, p.hold_micros,
+      coalesce(t.paid, 0), coalesce(t.released, 0))
+    from payments p left join of_job t on t.job_id = p.job_id
+    where coalesce(t.paid, 0) <> p.amount_micros
+      or coalesce(t.released, 0) <> case when p.settled_at is null then 0 else p.hold_micros - p.amount_micros end
+    union all
+    select 'bill', coalesce(l.id, t.lease_id), format('bill %s, of it %s earned; paid %s and %s',
+      l.cost_micros, l.earned_micros, coalesce(t.cost, 0), coalesce(t.earned, 0))
+    from (select l.id, l.cost_micros, l.earned_micros from leases l
+      join payments p on p.job_id = l.job_id and p.settled_at is not null) l
+    full join of_try t on t.lease_id = l.id
+    where coalesce(l.cost_micros, 0) <> coalesce(t.cost, 0) or coalesce(l.earned_micros, 0) <> coalesce(t.earned, 0)
+    union all
+    select 'orphan', t.job_id, 'no payment' from of_job t left join payments p on p.job_id = t.job_id where p.id is null
+    union all
+    select 'overdue', p.job_id, format('%s held since %s', p.hold_micros, j.finished_at)
+    from payments p join jobs j on j.id = p.job_id
+    where p.settled_at is null and j.finished_at < now() - make_interval(mins => ${overdueMinutes})
+    union all
+    select 'top-ups', 'all', format('booked %s, paid %s', booked.micros, paid.micros)
+    from (select coalesce(sum(amount_micros), 0) as micros from ledger_transfers where kind = 'top-up'
+        and debit_account_id in (select id from ledger_accounts where kind = 'stripe_clearing')) booked,
+      (select coalesce(sum(amount_micros), 0) as micros from top_ups where state = 'succeeded') paid
+    where booked.micros <> paid.micros
+    limit ${mostFindings}`);
+  return rows.map(({ rule, subject, detail }) => ({ rule, subject, detail }));
+}
+
+/** All accounts of one kind together, micros. */
+export interface KindTotals {
+  kind: AccountKind;
+  accounts: number;
+  creditsMicros: bigint;
+  debitsMicros: bigint;
+  balanceMicros: bigint;
+  /** The lowest balance of one of them. */
+  lowestMicros: bigint;
+}
+
+/** The chart of accounts with what is in it; kinds without an account are there with zeros. */
+export async function totalsByKind(db: Db | Tx): Promise<KindTotals[]> {
+  const { rows } = await db.execute<Record<'kind' | 'n' | 'credits' | 'debits' | 'lowest', string>>(sql`
+    select kind, count(*) as n, sum(credits_micros) as credits, sum(debits_micros) as debits,
+      min(credits_micros - debits_micros) as lowest from ledger_accounts group by kind`);
+  const found = new Map(rows.map((row) => [row.kind, row]));
+  return accountKinds.map((kind) => {
+    const row = found.get(kind);
+    const [creditsMicros, debitsMicros] = [BigInt(row?.credits ?? 0), BigInt(row?.debits ?? 0)];
+    return {
+      kind,
+      accounts: Number(row?.n ?? 0),
+      creditsMicros,
+      debitsMicros,
+      balanceMicros: creditsMicros - debitsMicros,
+      lowestMicros: BigInt(row?.lowest ?? 0),
+    };
+  });
+}
+
+/** Holds that are pending, oldest first: what renters have reserved for jobs that are not settled. */
+export async function pendingHolds(
+  db: Db | Tx,
+): Promise<{ count: number; micros: bigint; oldestSeconds: number }> {
+  const { rows } = await db.execute<Record<'n' | 'micros' | 'oldest', string>>(sql`
+    select count(*) as n, coalesce(sum(hold_micros), 0) as micros,
+      coalesce(extract(epoch from now() - min(created_at)), 0)::bigint as oldest
+    from payments where settled_at is null`);
+  const row = rows[0];
+  return {
+    count: Number(row?.n ?? 0),
+    micros: BigInt(row?.micros ?? 0),
+    oldestSeconds: Number(row?.oldest ?? 0),
+  };
 }

@@ -54,7 +54,11 @@ const hold = (userId: UserId, id: string, micros: bigint) =>
 
 const available = (userId: UserId) => balanceMicros(db, 'renter_available', userId);
 const held = (userId: UserId) => balanceMicros(db, 'renter_held', userId);
-const rules = async () => (await auditLedger(db)).map(({ rule }) => rule).filter((rule) => rule !== 'held');
+/** What is wrong with the accounts; the holds here are without jobs. */
+const rules = async () =>
+  (await auditLedger(db))
+    .map(({ rule }) => rule)
+    .filter((rule) => rule === 'totals' || rule === 'balanced' || rule === 'floor');
 
 describe('a transfer', () => {
   test('moves money once for its cause, however often and at the same time it is posted', async () => {

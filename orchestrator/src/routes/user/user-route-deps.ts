@@ -4,6 +4,8 @@ import type { ObjectStore } from '../../objects/object-store.ts';
 import type { Signals } from '../../background/signals.ts';
 import type { ViewSettings } from '../../jobs/job-view.ts';
 import type { LeaseDeps } from '../../leases/lease-deps.ts';
+import type { ReceiptDeps } from '../../receipts/issue-receipt.ts';
+import type { BookAuditor } from '../../ledger/audit-books.ts';
 import type { ReaderSlots } from '../../run-logs/reader-slots.ts';
 
 /** What the routes of people's programs are built from. */
@@ -15,6 +17,8 @@ export interface UserRouteDeps {
   settings: LeaseDeps['settings'];
   view: ViewSettings;
   readerSlots: ReaderSlots;
+  auditor: BookAuditor;
+  receipts: ReceiptDeps;
   /** Price limit, per GPU-hour or core-hour, of jobs whose renter has none either. */
   defaultMaxPricePerHourMicros: bigint;
 }
