@@ -47,7 +47,7 @@ test('an S3 is configured whole or not at all, and its secret is not shown', () 
 });
 
 test('a payment provider ends the play money, and production the check of our replies', () => {
-  expect(parseConfig({ STRIPE_SECRET_KEY: 'sk_x' }).money.playMoney).toBe(false);
+  expect(parseConfig({ STRIPE_SECRET_KEY: 'sk_test_x' }).money.playMoney).toBe(false);
   expect(parseConfig({ NODE_ENV: 'production' }).checkReplies).toBe(false);
 });
 
@@ -66,7 +66,7 @@ test('every wrong setting is named, and no secret is shown, in the refusal or in
   const config = parseConfig({
     COMPUTEFABRIC_OPERATOR_TOKEN: token,
     DATABASE_URL: 'postgres://u:canary@h/d',
-    STRIPE_SECRET_KEY: 'canary',
+    STRIPE_SECRET_KEY: 'sk_test_canary',
   });
   const printed = inspect(config, { depth: 9 });
   expect(printed).not.toContain(token.slice(-43));

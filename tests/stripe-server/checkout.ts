@@ -96,7 +96,7 @@ export const checkoutEndpoints = [
         })
         .optional(),
       setup_intent_data: z.strictObject({ metadata: metadata.optional() }).optional(),
-      payment_method_types: z.array(z.literal('card')).optional(),
+      allowed_payment_method_types: z.array(z.literal('card')).optional(),
       metadata: metadata.optional(),
       ...expand,
     }),
@@ -112,9 +112,9 @@ export const checkoutEndpoints = [
       if (!isPayment && params.line_items) {
         throw invalid('You can not pass `line_items` in `setup` mode.', 'parameter_invalid', 'line_items');
       }
-      if (!isPayment && params.currency === undefined && params.payment_method_types === undefined) {
+      if (!isPayment && params.currency === undefined && params.allowed_payment_method_types === undefined) {
         throw invalid(
-          'You must pass `currency` or `payment_method_types` in `setup` mode.',
+          'You must pass `currency` or `allowed_payment_method_types` in `setup` mode.',
           'parameter_missing',
           'currency',
         );

@@ -29,7 +29,8 @@ function showCheckout(world: World, id: string): PageAnswer {
   const options = testCards
     .map((card) => `<option value="${card.number}">${card.number} ${card.id}</option>`)
     .join('');
-  const cancel = session.cancel_url === null ? '' : `<p><a href="${escaped(session.cancel_url)}">Back</a></p>`;
+  const cancel =
+    session.cancel_url === null ? '' : `<p><a href="${escaped(session.cancel_url)}">Back</a></p>`;
   return page(
     what,
     `<form method="post"><label>Test card <select name="card">${options}</select></label> <button>${what}</button></form>${cancel}`,

@@ -241,7 +241,7 @@ export const paymentEndpoints = [
       automatic_payment_methods: z
         .strictObject({ enabled: flag, allow_redirects: z.enum(['always', 'never']).optional() })
         .optional(),
-      payment_method_types: z.array(z.literal('card')).optional(),
+      allowed_payment_method_types: z.array(z.literal('card')).optional(),
       receipt_email: text.optional(),
       confirm: flag.optional(),
       ...confirmFields,

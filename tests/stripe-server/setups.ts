@@ -68,7 +68,7 @@ export const setupEndpoints = [
       customer: text.optional(),
       usage: z.enum(['off_session', 'on_session']).optional(),
       payment_method: text.optional(),
-      payment_method_types: z.array(z.literal('card')).optional(),
+      allowed_payment_method_types: z.array(z.literal('card')).optional(),
       automatic_payment_methods: z
         .strictObject({ enabled: flag, allow_redirects: z.enum(['always', 'never']).optional() })
         .optional(),

@@ -12,6 +12,8 @@ import { sql } from 'drizzle-orm';
  * - `cf_ended`    a job became final; payload: the job's id
  * - `cf_blocked`  a blocked job, or a group, is to be looked at; payload: its id
  * - `cf_schedule` a schedule was made or changed; no payload
+ * - `cf_stripe`   an event of Stripe was kept; payload: its id
+ * - `cf_payments` money is to be moved from or to a card; payload: an id
  */
 export const channels = [
   'cf_job',
@@ -20,6 +22,8 @@ export const channels = [
   'cf_ended',
   'cf_blocked',
   'cf_schedule',
+  'cf_stripe',
+  'cf_payments',
 ] as const;
 export type Channel = (typeof channels)[number];
 
