@@ -31,6 +31,8 @@ interface Connection {
   broken: boolean;
   /** What `sim.now` of the session is set to. */
   clockMs: number;
+  /** The beginning of a transaction that the server has not been told of. */
+  begin: string[];
 }
 
 /** What a released statement came to. */
@@ -78,6 +80,7 @@ export class GatedDatabase {
       signalled: false,
       broken: false,
       clockMs: 0,
+      begin: [],
     }));
     return new GatedDatabase(time, connections, monitor);
   }
@@ -232,13 +235,24 @@ export class GatedDatabase {
   async #send(connection: Connection, config: pg.QueryConfig | string, values?: unknown[]): Promise<unknown> {
     const text = typeof config === 'string' ? config : config.text;
     const now = this.#time.nowMs;
-    const at = `'${new Date(now).toISOString()}'`;
-    if (/^begin\b/i.test(text)) return await connection.client.query(`${text}; set local sim.now = ${at}`);
-    if (!connection.inTransaction && connection.clockMs !== now) {
-      await connection.client.query(`set sim.now = ${at}`);
-      connection.clockMs = now;
+    const clock = `sim.now = '${new Date(now).toISOString()}'`;
+    if (/^begin\b/i.test(text)) {
+      // Nobody can see that a transaction has begun before its first statement, so both go in one message.
+      connection.begin = [text, `set local ${clock}`];
+      return null;
     }
-    return await connection.client.query(config, values);
+    const { begin } = connection;
+    connection.begin = [];
+    if (/^(commit|rollback|savepoint|release)\b/i.test(text)) {
+      if (begin.length > 0 && /^(commit|rollback)$/i.test(text)) return null;
+      return await connection.client.query([...begin, text].join('; '));
+    }
+    if (connection.inTransaction) return await sendPrepared(connection.client, config, values, begin);
+    if (connection.clockMs === now) return await sendPrepared(connection.client, config, values, []);
+    connection.clockMs = Number.NaN; // an error takes back what was set with it
+    const result = await sendPrepared(connection.client, config, values, [`set ${clock}`]);
+    connection.clockMs = now;
+    return result;
   }
 
   /** Waits until no statement runs any more: each has answered or is known to hang on a lock. */
@@ -316,7 +330,9 @@ export class GatedDatabase {
     const word = /^\s*(\w+)/.exec(text)?.[1]?.toLowerCase() ?? '';
     // When a machine was last seen is of no interest, and written all the time.
     const wrote =
-      ['insert', 'update', 'delete', 'with', 'merge'].includes(word) && !/^update "?providers"?/i.test(text);
+      ['insert', 'update', 'delete', 'with', 'merge'].includes(word) &&
+      !/^update "?providers"?/i.test(text) &&
+      !(word !== 'with' && changedNothing(outcome));
     const signalled = text.includes('pg_notify');
     if (word === 'begin' && !error) {
       connection.inTransaction = true;
@@ -343,6 +359,7 @@ export class GatedDatabase {
   async #breakOff(connection: Connection): Promise<void> {
     connection.broken = true;
     connection.inTransaction = false;
+    connection.begin = [];
     await connection.client.query('rollback; select pg_advisory_unlock_all()');
   }
 
@@ -361,9 +378,57 @@ export class GatedDatabase {
   }
 }
 
+function changedNothing(outcome: Statement['outcome']): boolean {
+  const value = outcome && 'value' in outcome ? outcome.value : null;
+  return typeof value === 'object' && value !== null && 'rowCount' in value && value.rowCount === 0;
+}
+
 export interface SimClient {
   client: pg.Client;
   pid: number;
+}
+
+/** Each text has one name in all sessions, by which the server knows it already. */
+const statementNames = new Map<string, string>();
+
+/**
+ * Sends a statement by the name under which the session has it prepared, after others in the same message: a
+ * message costs more than what most statements do.
+ */
+function sendPrepared(
+  client: pg.Client,
+  config: pg.QueryConfig | string,
+  values: unknown[] | undefined,
+  before: readonly string[],
+): Promise<unknown> {
+  const given = typeof config === 'string' ? { text: config } : config;
+  let name = statementNames.get(given.text);
+  if (name === undefined) {
+    name = `s${statementNames.size}`;
+    statementNames.set(given.text, name);
+  }
+  const named = { ...given, name };
+  return new Promise((resolve, reject) => {
+    const query = new pg.Query(named, values ?? given.values ?? [], (error, result) => {
+      if (error) reject(error);
+      // Of several statements, one result each.
+      else resolve(Array.isArray(result) ? result.at(-1) : result);
+    });
+    if (before.length > 0) {
+      const submit = query.submit.bind(query);
+      query.submit = (connection) => {
+        connection.stream.cork();
+        for (const text of before) {
+          connection.parse({ name: '', text, types: [] }, true);
+          connection.bind({}, true);
+          connection.execute({}, true);
+        }
+        submit(connection);
+        connection.stream.uncork();
+      };
+    }
+    client.query(query);
+  });
 }
 
 /** Answers reach a frozen process when it thaws, and a dead one never. */

@@ -6,7 +6,7 @@ import { parseConfig } from '../../orchestrator/src/config.ts';
 import { SimElection } from './sim-leadership.ts';
 import { SimSignals } from './sim-signals.ts';
 import { context, type Life } from './virtual-time.ts';
-import { terms, textOf, type World } from './world.ts';
+import { textOf, type World } from './world.ts';
 
 export type Deps = Parameters<typeof startWorkers>[0] & { signals: SimSignals; leadership: Leadership };
 
@@ -21,6 +21,19 @@ export const noAnswer = 'network/no-answer';
 
 /** Longest that a caller waits beyond what the call itself may take, ms. */
 const patienceMs = 10_000;
+
+/** The task that an orchestrator's workers run in. */
+const workersTask = 'workers';
+/** Each worker's own nap is a whole number of these, ms; waits for something that is due seldom are. */
+const napUnitMs = 1_000;
+/** No nap of a worker is shorter, ms. */
+const shortestNapMs = 2_000;
+
+/** For the run's clock: makes the naps of workers longer. What they wait for they wait for as long as ever. */
+export function stretchNaps(factor: number): (task: string, ms: number) => number {
+  return (task, ms) =>
+    ms >= shortestNapMs && ms % napUnitMs === 0 && task.includes(`/${workersTask}.`) ? ms * factor : ms;
+}
 
 interface Orchestrator {
   name: string;
@@ -62,6 +75,7 @@ export class Orchestrators {
     this.#lives += 1;
     const name = `orchestrator${place + 1}.${this.#lives}`;
     const life = world.newLife(name);
+    const { leaseTtlSeconds, offerSeconds } = world.terms;
     const deps: Deps = {
       db: world.database.dbFor(life, () => world.databaseUp),
       log: createLogger('simulation', 'error', {
@@ -72,7 +86,7 @@ export class Orchestrators {
             world.report('no program breaks its own invariants', what.slice(0, 800));
         },
       }),
-      settings: { ...defaults, ...terms, maxAttempts: 12, platformFeeBps: 1_000 },
+      settings: { ...defaults, leaseTtlSeconds, offerSeconds, maxAttempts: 12, platformFeeBps: 1_000 },
       onStaleCall: () => {},
       defaultMaxPricePerHourMicros: 1_000_000n,
       signals: new SimSignals(),
@@ -80,7 +94,7 @@ export class Orchestrators {
     };
     this.#running[place] = { name, life, deps };
     world.say(`${name} starts`);
-    world.start(life, 'start', async () => {
+    world.start(life, workersTask, async () => {
       for (;;) {
         try {
           await startWorkers(deps);

@@ -7,7 +7,7 @@ import { auditLedger } from '../../orchestrator/src/ledger/audit.store.ts';
 import { grantPlayMoney } from '../../orchestrator/src/ledger/grant-play-money.ts';
 import { insertProvider } from '../../orchestrator/src/providers/provider.store.ts';
 import { findUnfinished, type Violation } from './invariants.ts';
-import { Orchestrators } from './orchestrators.ts';
+import { Orchestrators, stretchNaps } from './orchestrators.ts';
 import type { Random } from './random.ts';
 import { SimAgent } from './sim-agent.ts';
 import type { SimDatabase } from './sim-database.ts';
@@ -35,7 +35,7 @@ const restMs = 2 * 3_600_000;
 export async function runSeed(seed: number, sim: SimDatabase): Promise<SeedResult> {
   await sim.reset();
   const world = new World(seed, sim);
-  const restore = world.time.install(() => world.random.next());
+  const restore = world.time.install(() => world.random.next(), stretchNaps(world.terms.napFactor));
   let violation: Violation | null = null;
   try {
     await play(world, sim);
@@ -66,14 +66,14 @@ export async function runSeed(seed: number, sim: SimDatabase): Promise<SeedResul
 async function play(world: World, sim: SimDatabase): Promise<void> {
   const { random } = world;
   world.weather = drawWeather(random);
-  world.say(`weather ${JSON.stringify(world.weather)}`);
+  world.say(`weather ${JSON.stringify(world.weather)}, terms ${JSON.stringify(world.terms)}`);
   const market = new Orchestrators(world, random.pick([1, 1, 1, 2, 2, 3]));
   const { renters, agents } = await furnish(world, sim, market);
   await world.check();
 
   for (let place = 0; place < market.count; place += 1) market.startUp(place);
   for (const agent of agents) agent.startUp();
-  const stormMs = random.between(5_000, 45_000);
+  const stormMs = random.chance(0.2) ? random.between(5_000, 45_000) : random.between(3_000, 15_000);
   for (const renter of renters) renter.begin(random.between(1, 4), stormMs / 2);
   const weatherMaker = storm(world, market, agents, stormMs);
   await world.run(() => weatherMaker.over);

@@ -21,7 +21,7 @@ import { lookForMany, pollOffers } from '../../orchestrator/src/sessions/poll-of
 import { recordHeartbeat } from '../../orchestrator/src/sessions/record-heartbeat.ts';
 import type { Deps, Orchestrators, Reply } from './orchestrators.ts';
 import type { Life } from './virtual-time.ts';
-import { terms, type World } from './world.ts';
+import type { World } from './world.ts';
 
 /** How far a try has come, as the machine's journal has it. */
 type Stage =
@@ -167,7 +167,9 @@ export class SimAgent {
 
   async #heartbeats(): Promise<void> {
     for (;;) {
-      await this.#world.time.sleep(terms.heartbeatSeconds * (700 + this.#world.random.between(0, 300)));
+      await this.#world.time.sleep(
+        this.#world.terms.heartbeatSeconds * (700 + this.#world.random.between(0, 300)),
+      );
       await this.#heartbeat();
     }
   }

@@ -78,7 +78,8 @@ async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'computefabric-simulation',
-    options: '-c search_path=sim,pg_catalog,public -c sim.now=2030-01-01 -c client_min_messages=error',
+    options:
+      '-c search_path=sim,pg_catalog,public -c sim.now=2030-01-01 -c client_min_messages=error -c plan_cache_mode=force_generic_plan',
   });
   client.on('error', () => {});
   await client.connect();

@@ -97,7 +97,8 @@ export class SimRenter {
 
 /** A job that at least one machine of every run can do. */
 function drawJob(random: Random, key: string): JobSpecInput {
-  const runsMs = random.chance(0.2) ? random.between(0, 300) : random.between(300, 40_000);
+  const roll = random.next();
+  const runsMs = roll < 0.2 ? random.between(0, 300) : random.between(300, roll < 0.8 ? 8_000 : 40_000);
   const fate = random.chance(0.75)
     ? 'runs'
     : random.pick(['image-unavailable', 'start-failed', 'provider-error', 'out-of-memory'] as const);

@@ -129,8 +129,10 @@ export class VirtualTime {
    * Puts this clock in the place of the process's own, so that `setTimeout`, `Date`, `performance.now` and
    * `AbortSignal.timeout` in any code that is called from now on are those of the run; `Math.random` becomes the
    * seed's too. Gives the way back.
+   *
+   * @param stretch how long a wait of that task really takes, when it asks for `ms`
    */
-  install(random: () => number): () => void {
+  install(random: () => number, stretch: (task: string, ms: number) => number): () => void {
     const nowMs = () => this.nowMs;
     const elapsedMs = () => this.elapsedMs;
     const after = this.after.bind(this);
@@ -163,8 +165,9 @@ export class VirtualTime {
         hasRef: () => true,
         [Symbol.toPrimitive]: () => 0,
       };
+      const lasts = store ? stretch(store.task, ms) : ms;
       const schedule = () => {
-        handle.stop = after(ms, life, () => {
+        handle.stop = after(lasts, life, () => {
           if (again) schedule();
           if (store) context.run(store, run);
           else run();

@@ -44,7 +44,22 @@ export const calm: Weather = {
   ghost: 0,
 };
 
-export const terms = { leaseTtlSeconds: 30, offerSeconds: 15, heartbeatSeconds: 10 } as const;
+/** How the market of a run is set up. */
+export interface Terms {
+  leaseTtlSeconds: number;
+  offerSeconds: number;
+  heartbeatSeconds: number;
+  /** What the workers' own naps are multiplied by: at 1 their sweeps hide much of what a lost signal does. */
+  napFactor: number;
+}
+
+/** As the product has them, or shorter: more happens in less time. */
+const asSold = { leaseTtlSeconds: 30, offerSeconds: 15, heartbeatSeconds: 10 };
+const quick = { leaseTtlSeconds: 12, offerSeconds: 6, heartbeatSeconds: 4 };
+function drawTerms(random: Random): Terms {
+  const napFactor = random.pick([1, 4, 4, 8, 8, 8, 8, 8]);
+  return { ...(random.chance(0.25) ? asSold : quick), napFactor };
+}
 
 /** A run that gets no further: more than any run needs. */
 const mostSteps = 30_000;
@@ -70,8 +85,8 @@ export class World {
   readonly trace = new Trace();
   readonly database: GatedDatabase;
   readonly #sim: SimDatabase;
-  /** Storm until `becomeCalm`. */
-  weather: Weather;
+  weather: Weather = calm;
+  readonly terms: Terms;
   steps = 0;
   statements = 0;
   facts: Snapshot | null = null;
@@ -87,7 +102,7 @@ export class World {
     this.random = new Random(seed);
     this.#sim = sim;
     this.database = GatedDatabase.over(this.time, sim.clients, sim.monitor);
-    this.weather = calm;
+    this.terms = drawTerms(this.random);
     setMaxListeners(0);
   }
 
@@ -182,7 +197,7 @@ export class World {
           `  ${lease.id} of ${lease.job} on ${lease.provider} ${was?.state ?? ''}→${lease.state} ${lease.reason ?? ''}`,
         );
     }
-    const [first] = findViolations(next, before, { ...terms, nowMs: this.time.nowMs });
+    const [first] = findViolations(next, before, { ...this.terms, nowMs: this.time.nowMs });
     if (first) this.report(first.rule, first.detail);
   }
 
