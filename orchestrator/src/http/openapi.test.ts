@@ -39,8 +39,9 @@ test('every route is in it, with its parameters, who may call it, and its refusa
     for (const [, parameter] of contract.path.matchAll(/\{(\w+)\}/g))
       expect(names, contract.id).toContain(parameter);
     if (contract.idempotent) expect(names, contract.id).toContain('Idempotency-Key');
-    expect(operation?.security).toEqual([{ [contract.audience]: [] }]);
-    for (const status of [contract.status, 400, 401, 500]) {
+    const isPublic = contract.audience === 'public';
+    expect(operation?.security).toEqual(isPublic ? [] : [{ [contract.audience]: [] }]);
+    for (const status of [contract.status, 400, ...(isPublic ? [] : [401]), 500]) {
       expect(Object.keys(operation?.responses ?? {}), contract.id).toContain(String(status));
     }
   }

@@ -15,19 +15,32 @@ export interface MeteredSpan {
 }
 
 /** Milliseconds from start to end by the orchestrator's own clock, silences included. */
-export function elapsedMs({ startedAt, exitedAt, now }: MeteredSpan): number {
+export function elapsedMs({
+  startedAt,
+  exitedAt,
+  now,
+}: Pick<MeteredSpan, 'startedAt' | 'exitedAt' | 'now'>): number {
   if (!startedAt) return 0;
   return Math.max((exitedAt ?? now).getTime() - startedAt.getTime(), 0);
 }
 
-/** Milliseconds of running by the orchestrator's own clock, silences left out, never more than the time limit. */
+/** Milliseconds of running by the orchestrator's own clock, silences left out. */
+export function heardMs(span: Omit<MeteredSpan, 'timeLimitSeconds'>): number {
+  return Math.max(elapsedMs(span) - span.silentMs - openSilenceMs(span), 0);
+}
+
+/** The same, never more than the time limit: what may be billed. */
 export function meteredMs(span: MeteredSpan): number {
-  const heardMs = elapsedMs(span) - span.silentMs - openSilenceMs(span);
-  return Math.min(Math.max(heardMs, 0), Math.round(span.timeLimitSeconds * 1_000));
+  return Math.min(heardMs(span), Math.round(span.timeLimitSeconds * 1_000));
 }
 
 /** The part of the silence that is going on in which the program was running, as far as anybody knows. */
-export function openSilenceMs({ startedAt, exitedAt, silentAt, now }: MeteredSpan): number {
+export function openSilenceMs({
+  startedAt,
+  exitedAt,
+  silentAt,
+  now,
+}: Omit<MeteredSpan, 'timeLimitSeconds'>): number {
   if (!startedAt || !silentAt) return 0;
   const since = Math.max(silentAt.getTime(), startedAt.getTime());
   return Math.max((exitedAt ?? now).getTime() - since, 0);

@@ -3,6 +3,7 @@ import type { LeaseId, ProviderId } from '@computefabric/protocol/ids';
 import type { hello, TaskAnswer } from '@computefabric/protocol/provider-api/v1/session';
 import { AppError } from '@computefabric/runtime/errors';
 import type { z } from 'zod';
+import { keyIdOf } from '@computefabric/runtime/receipts/signatures';
 import { notify } from '../background/signals.ts';
 import { lockJob } from '../jobs/job.store.ts';
 import { endLease } from '../leases/end-lease.ts';
@@ -10,6 +11,7 @@ import { findLeasesOf } from '../leases/heartbeat.store.ts';
 import { answerTo, keepAlive } from './keep-alive.ts';
 import { lockLease, releaseLease } from '../leases/lease.store.ts';
 import type { LeaseDeps } from '../leases/lease-deps.ts';
+import { insertProviderKey } from '../metering/metering.store.ts';
 import { openSession, replaceGpus } from '../providers/provider.store.ts';
 
 type HelloBody = z.output<NonNullable<typeof hello.body>>;
@@ -27,6 +29,10 @@ export async function openProviderSession(
     const provider = await openSession(tx, providerId, body.agent_version, body.inventory);
     if (!provider) throw new AppError('provider/suspended');
     await replaceGpus(tx, providerId, body.inventory.gpus);
+    if (body.signing_key !== undefined) {
+      const publicKey = body.signing_key;
+      await insertProviderKey(tx, { providerId, signingKeyId: keyIdOf(publicKey), publicKey });
+    }
     return provider.session;
   });
   const tasks: TaskAnswer[] = [];

@@ -4,7 +4,9 @@ import { encodeLogFrames, type LogStream } from '@computefabric/protocol/log-fra
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
 import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
 import * as sessionApi from '@computefabric/protocol/provider-api/v1/session';
+import { type MeteringRecord, recordText } from '@computefabric/protocol/receipts/metering';
 import { createJoinToken } from '@computefabric/protocol/user-api/machines';
+import { newPrivateKey, type Signer, signerOf } from '@computefabric/runtime/receipts/signatures';
 import { testInventory } from './market-fixture.ts';
 import { parsed } from './replies.ts';
 import type { Answer, TestMarket, TestUser } from './test-market.ts';
@@ -13,6 +15,8 @@ import type { Answer, TestMarket, TestUser } from './test-market.ts';
 export class TestAgent {
   readonly providerId: ProviderId;
   readonly credential: string;
+  /** Null: an agent of before there were signatures. */
+  signer: Signer | null = signerOf(newPrivateKey());
   readonly #market: TestMarket;
   session = 0;
 
@@ -45,6 +49,7 @@ export class TestAgent {
       agent_version: '1',
       inventory: { ...testInventory, ...inventory },
       tasks: [],
+      ...(this.signer ? { signing_key: this.signer.publicKey } : {}),
     });
     this.session = parsed(sessionApi.hello.reply, answer).session;
   }
@@ -140,7 +145,17 @@ export class TestTask {
     parsed(leaseApi.exitedLease.reply, await this.call('/exited', { exit_code: exitCode }));
     const reason = exitCode === 0 ? 'exited-zero' : 'exited-nonzero';
     const body = { reason, detail: null, exit_code: exitCode, log_chunks: this.#nextSeq };
-    parsed(leaseApi.endedLease.reply, await this.call('/ended', body));
-    parsed(leaseApi.releasedLease.reply, await this.call('/released', {}));
+    const { metering } = parsed(leaseApi.endedLease.reply, await this.call('/ended', body));
+    const countersigned = metering && (await this.countersign(metering));
+    const released = await this.call('/released', countersigned ? { countersigned } : {});
+    parsed(leaseApi.releasedLease.reply, released);
+  }
+
+  /** The agent's signature of a record of this try; none from an old agent. */
+  async countersign(record: MeteringRecord) {
+    const { signer } = this.#agent;
+    if (!signer) return undefined;
+    const signature = await signer.sign(recordText(this, record));
+    return { seq: record.seq, key: signer.keyId, signature };
   }
 }

@@ -11,6 +11,7 @@ import * as logs from './user-api/logs.ts';
 import * as machines from './user-api/machines.ts';
 import * as operator from './user-api/operator.ts';
 import * as quotes from './user-api/quotes.ts';
+import * as receipts from './user-api/receipts.ts';
 import * as schedules from './user-api/schedules.ts';
 
 function contractsIn(module: Record<string, unknown>): Contract[] {
@@ -30,6 +31,7 @@ export const allContracts: readonly Contract[] = [
   groups,
   schedules,
   quotes,
+  receipts,
   machines,
   account,
   operator,

@@ -4,7 +4,9 @@ import { decodeLogFrames } from '@computefabric/protocol/log-frames';
 import { fenceHeader, sessionHeader } from '@computefabric/protocol/provider-api/v1/common';
 import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
 import * as sessionApi from '@computefabric/protocol/provider-api/v1/session';
+import type { TaskAnswer } from '@computefabric/protocol/provider-api/v1/session';
 import { AppError } from '@computefabric/runtime/errors';
+import type { z } from 'zod';
 import { putArtifact } from '../../artifacts/put-artifact.ts';
 import { Coalescer } from '../../background/coalescer.ts';
 import type { Signals } from '../../background/signals.ts';
@@ -12,6 +14,7 @@ import { type BoundRoute, route } from '../../http/define-route.ts';
 import { readBytes } from '../../http/read-json.ts';
 import { checkpointRoutes } from './checkpoint-routes.ts';
 import type { LeaseCall } from './lease-call.ts';
+import type { MeterBook } from '../../metering/meter-book.ts';
 import { stale } from '../../leases/claimed-lease.ts';
 import { emptyMachine } from '../../leases/move-tries.ts';
 import { findLease, type LeaseClaim } from '../../leases/lease.store.ts';
@@ -44,6 +47,7 @@ interface SessionCall {
 export interface ProviderRouteDeps extends LeaseDeps {
   signals: Signals;
   objects: ObjectStore;
+  meter: MeterBook;
 }
 
 /** What agents call. They always call us; nothing here ever calls them. */
@@ -124,6 +128,7 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
     route(sessionApi.heartbeat, async ({ caller, headers, body }) => {
       const seen = await requireSession(caller.providerId, headers[sessionHeader]);
       const tasks = await recordHeartbeat(deps, caller.providerId, body.tasks);
+      await meterTasks(deps.meter, caller.providerId, body.tasks, tasks);
       if (seen === 'offline') await touchSession(db, caller.providerId, Number(headers[sessionHeader]));
       return { lease_ttl_seconds: settings.leaseTtlSeconds, tasks };
     }),
@@ -191,11 +196,14 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
 
     route(leaseApi.endedLease, async (call) => {
       const endedAt = await reportEnd(deps, await claimOf(call), call.body);
-      return { ended_at: endedAt.toISOString() };
+      const metering = await deps.meter.tryToClose(call.params.lease);
+      return { ended_at: endedAt.toISOString(), ...(metering ? { metering } : {}) };
     }),
 
     route(leaseApi.releasedLease, async (call) => {
-      await releaseClaimedLease(deps, await claimOf(call));
+      const claim = await claimOf(call);
+      await releaseClaimedLease(deps, claim);
+      if (call.body.countersigned) await deps.meter.countersigned(claim, call.body.countersigned);
       return {};
     }),
 
@@ -211,4 +219,24 @@ function askedBy({ params, headers, caller }: LeaseCall): LeaseClaim & { session
     fence: Number(headers[fenceHeader]),
     session: Number(headers[sessionHeader]),
   };
+}
+
+type Beat = z.output<NonNullable<typeof sessionApi.heartbeat.body>>['tasks'][number];
+
+/** What a heartbeat means for the meter: signatures of earlier records are kept, records that are due are written. */
+async function meterTasks(
+  meter: MeterBook,
+  providerId: ProviderId,
+  beats: readonly Beat[],
+  answers: TaskAnswer[],
+): Promise<void> {
+  const beatOf = new Map(beats.map((beat) => [beat.lease_id, beat]));
+  for (const answer of answers) {
+    const beat = beatOf.get(answer.lease_id);
+    if (!beat || answer.verdict === 'gone') continue;
+    const claim = { leaseId: beat.lease_id, providerId, fence: beat.fence };
+    if (beat.countersigned) await meter.countersigned(claim, beat.countersigned);
+    const metering = beat.task_state === 'running' ? await meter.heard(beat.lease_id) : null;
+    if (metering) answer.metering = metering;
+  }
 }

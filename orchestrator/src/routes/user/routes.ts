@@ -8,6 +8,7 @@ import { jobRoutes } from './job-routes.ts';
 import { logRoutes } from './log-routes.ts';
 import { marketRoutes } from './market-routes.ts';
 import { operatorRoutes } from './operator-routes.ts';
+import { receiptRoutes } from './receipt-routes.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import type { UserRouteDeps } from './user-route-deps.ts';
 
@@ -20,6 +21,7 @@ export function userRoutes(deps: UserRouteDeps): BoundRoute[] {
     logRoutes,
     artifactRoutes,
     checkpointRoutes,
+    receiptRoutes,
     marketRoutes,
     availabilityRoutes,
     accountRoutes,

@@ -3,6 +3,7 @@ import { timestamp } from '../../common.ts';
 import { defineContract } from '../../contract.ts';
 import { reportedEndReason } from '../../end-reason.ts';
 import { limits } from '../../limits.ts';
+import { countersignature, meteringRecord } from '../../receipts/metering.ts';
 import { leaseHeaders, leaseParams } from './common.ts';
 
 /*
@@ -113,7 +114,12 @@ export const endedLease = defineContract({
     exit_code: exitCode,
     log_chunks: z.number().int().min(0),
   }),
-  reply: z.object({ ended_at: timestamp }),
+  reply: z.object({
+    ended_at: timestamp,
+    metering: meteringRecord
+      .optional()
+      .describe('The last record of its running time: sign it and send that with `released`.'),
+  }),
   status: 200,
   errors: [...leaseErrors, 'lease/logs-incomplete'],
 });
@@ -124,7 +130,7 @@ export const releasedLease = defineContract({
   method: 'POST',
   path: '/provider/v1/leases/{lease}/released',
   summary: 'The container and all that belonged to it are gone',
-  body: z.strictObject({}),
+  body: z.strictObject({ countersigned: countersignature.optional() }),
   reply: done,
   status: 200,
   errors: leaseErrors,

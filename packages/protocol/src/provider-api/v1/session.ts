@@ -5,6 +5,7 @@ import { jobId, leaseId, providerId } from '../../ids.ts';
 import { jobClass } from '../../job-class.ts';
 import { desiredState, taskState } from '../../lease-state.ts';
 import { microsString } from '../../money.ts';
+import { countersignature, meteringRecord, publicKey } from '../../receipts/metering.ts';
 import { checkpoint } from '../../user-api/run-terms.ts';
 import { sessionHeaders } from './common.ts';
 import { inventory } from './inventory.ts';
@@ -48,6 +49,9 @@ const taskAnswer = z.object({
     .describe(
       'With `stop`: SIGKILL after this long, when that is sooner than the grace time; null is the grace time.',
     ),
+  metering: meteringRecord
+    .optional()
+    .describe('A record of its running time was written: sign it and send that with the next heartbeat.'),
 });
 export type TaskAnswer = z.input<typeof taskAnswer>;
 
@@ -65,6 +69,8 @@ export const hello = defineContract({
     agent_version: z.string().max(64),
     inventory,
     tasks: z.array(heldTask).max(256),
+    // Agents of before 0.2 have no key: their metering is signed by the market alone.
+    signing_key: publicKey.optional().describe('The key that the machine signs its metering with.'),
   }),
   reply: z.object({
     session: z.number().int(),
@@ -144,6 +150,7 @@ export const heartbeat = defineContract({
           progress: z
             .strictObject({ done_bytes: z.number().min(0), total_bytes: z.number().min(0).nullable() })
             .nullable(),
+          countersigned: countersignature.optional(),
         }),
       )
       .max(256),
