@@ -2,7 +2,7 @@ import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import { AppError } from '@computefabric/runtime/errors';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { editDistance, nearestField } from '@computefabric/protocol/grammar/nearest-field';
+import { nearestField } from '@computefabric/protocol/grammar/nearest-field';
 import { parsePart } from './parse-part.ts';
 
 function problemsOf(schema: z.ZodType, value: unknown): Record<string, string> {
@@ -68,11 +68,4 @@ test('a misspelt field is recognised through defaults and in nested objects, and
   expect(nearestField(jobSpec, ['requirements'], 'memory_mb')).toBe('memory_mib');
   for (const name of ['colour', 'x', '']) expect(nearestField(jobSpec, [], name)).toBeNull();
   expect(nearestField(jobSpec, ['image', 'deeper'], 'gpus')).toBeNull();
-});
-
-test('the distance of two words counts letters put in, taken out or changed, up to a limit', () => {
-  expect(editDistance('kitten', 'sitting', 5)).toBe(3);
-  expect(editDistance('', 'ab', 5)).toBe(2);
-  expect(editDistance('same', 'same', 0)).toBe(0);
-  expect(editDistance('abcdef', 'uvwxyz', 2)).toBe(3);
 });

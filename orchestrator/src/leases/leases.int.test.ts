@@ -1,14 +1,13 @@
-import { createDb } from '@computefabric/db/client';
 import { jobEvents } from '@computefabric/db/schema/job-events';
 import { leases } from '@computefabric/db/schema/leases';
-import { createTestDatabase } from '@computefabric/db/testing';
 import { type GpuId, type JobId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
 import { asc, eq } from 'drizzle-orm';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { needsWith } from '../matching/machine-view.ts';
 import { loadMachines } from '../matching/market.store.ts';
 import { recordHeartbeat } from '../sessions/record-heartbeat.ts';
-import { marketFixture, testCards } from '../testing/market-fixture.ts';
+import { endedWell, leaseBench, type TryStep } from '../testing/lease-bench.ts';
+import { testCards } from '../testing/market-fixture.ts';
 import { cancelJob } from './cancel-job.ts';
 import { expireLease } from './expire-leases.worker.ts';
 import { grantLeases } from './grant-leases.ts';
@@ -23,48 +22,21 @@ import {
   startLeaseAtOnce,
 } from './report-lease.ts';
 
-let database: Awaited<ReturnType<typeof createTestDatabase>>;
-let connection: ReturnType<typeof createDb>;
-let market: ReturnType<typeof marketFixture>;
+const bench = leaseBench(2);
+let market: typeof bench.market;
 let renter: UserId;
 let machine: ProviderId;
 let job: JobId;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  connection = createDb(database.url);
-});
-afterAll(async () => {
-  await connection.close();
-  await database.close();
-});
 beforeEach(async () => {
-  market = marketFixture(connection.db);
-  renter = await market.addUser();
-  // Machines of earlier tests stay in the database; only this one is online.
-  await connection.pool.query(`update jobs set state = 'cancelled', end_reason = 'cancelled', finished_at = now()
-    where finished_at is null`);
-  await connection.pool.query(`update providers set state = 'offline'`);
-  machine = await market.addMachine(renter, { gpus: testCards(2) });
+  ({ market, person: renter, machine } = bench);
   job = await market.addJob(renter);
 });
 
-const ended = { reason: 'exited-zero', detail: null, exit_code: 0, log_chunks: 0 } as const;
-
-async function runTo(step: 'offered' | 'active' | 'running' | 'exited') {
-  await market.matchOnce();
-  const claim = await market.claimOf(job);
-  if (step === 'offered') return claim;
-  await acceptLease(market.deps, claim);
-  if (step === 'active') return claim;
-  await startLease(market.deps, claim, 'sha256:abc');
-  if (step === 'running') return claim;
-  await exitLease(market.deps, claim, 0);
-  return claim;
-}
+const runTo = (step: TryStep) => bench.run(job, step);
 
 async function eventTypes(jobId: JobId): Promise<string[]> {
-  const rows = await connection.db
+  const rows = await bench.db
     .select({ seq: jobEvents.seq, type: jobEvents.type })
     .from(jobEvents)
     .where(eq(jobEvents.jobId, jobId))
@@ -74,12 +46,12 @@ async function eventTypes(jobId: JobId): Promise<string[]> {
 }
 
 async function reservedGpus(): Promise<number> {
-  const [view] = await loadMachines(connection.db, [machine]);
+  const [view] = await loadMachines(bench.db, [machine]);
   return view?.gpus.filter((gpu) => gpu.freeMilli < 1_000).length ?? 0;
 }
 
 async function someGpuIds(count: number): Promise<GpuId[]> {
-  const [view] = await loadMachines(connection.db, [machine]);
+  const [view] = await loadMachines(bench.db, [machine]);
   return view?.gpus.slice(0, count).map(({ id }) => id) ?? [];
 }
 
@@ -95,7 +67,7 @@ describe('the whole life of a try', () => {
     await market.ageLease(claim.leaseId, 10); // ten seconds pass
     await exitLease(market.deps, claim, 0);
     expect((await market.jobRow(job)).state).toBe('finishing');
-    await reportEnd(market.deps, claim, ended);
+    await reportEnd(market.deps, claim, endedWell);
     const row = await market.jobRow(job);
     expect(row).toMatchObject({ state: 'succeeded', endReason: 'exited-zero', exitCode: 0, leaseId: null });
     const lease = await market.lastLease(job);
@@ -119,12 +91,12 @@ describe('the whole life of a try', () => {
     await exitLease(market.deps, claim, 3);
     await exitLease(market.deps, claim, 0);
     const firstEnd = await reportEnd(market.deps, claim, {
-      ...ended,
+      ...endedWell,
       reason: 'exited-nonzero',
       exit_code: 3,
     });
     const secondEnd = await reportEnd(market.deps, claim, {
-      ...ended,
+      ...endedWell,
       reason: 'exited-nonzero',
       exit_code: 3,
     });
@@ -137,7 +109,7 @@ describe('the whole life of a try', () => {
 
   test('a start in one statement does what a start does, for the first word of the current session alone', async () => {
     const claim = await runTo('active');
-    const { rows } = await connection.pool.query('select session from providers where id = $1', [machine]);
+    const { rows } = await bench.pool.query('select session from providers where id = $1', [machine]);
     const call = { ...claim, session: Number(rows[0].session) };
     const start = (change: Partial<typeof call>) =>
       startLeaseAtOnce(market.deps, { ...call, ...change }, 'sha256:abc');
@@ -147,7 +119,7 @@ describe('the whole life of a try', () => {
     expect((await market.lastLease(job)).startedAt).toBeNull();
     expect((await market.jobRow(job)).state).toBe('preparing');
     const answers = await Promise.all([start({}), start({}), start({})]);
-    expect(answers.toSorted()).toEqual([false, false, true]);
+    expect(answers.filter((started) => started)).toHaveLength(1);
     expect(await market.lastLease(job)).toMatchObject({ imageDigest: 'sha256:abc', taskState: 'running' });
     const { state, startedAt } = await market.jobRow(job);
     expect({ state, startedAt }).toEqual({
@@ -159,13 +131,13 @@ describe('the whole life of a try', () => {
 
   test('a start in one statement starts nothing that has run out, and leaves a job that is to stop as it is', async () => {
     const claim = await runTo('active');
-    const { rows } = await connection.pool.query('select session from providers where id = $1', [machine]);
+    const { rows } = await bench.pool.query('select session from providers where id = $1', [machine]);
     const call = { ...claim, session: Number(rows[0].session) };
-    await connection.pool.query(
+    await bench.pool.query(
       `update leases set expires_at = now() - interval '1 s' where id = '${claim.leaseId}'`,
     );
     expect(await startLeaseAtOnce(market.deps, call, null)).toBe(false);
-    await connection.pool.query(
+    await bench.pool.query(
       `update leases set expires_at = now() + interval '1 min' where id = '${claim.leaseId}'`,
     );
     await cancelJob(market.deps, { userId: renter, jobId: job });
@@ -177,7 +149,7 @@ describe('the whole life of a try', () => {
 
   test('an end is refused while output is missing, and says from where to send', async () => {
     const claim = await runTo('exited');
-    await expect(reportEnd(market.deps, claim, { ...ended, log_chunks: 2 })).rejects.toMatchObject({
+    await expect(reportEnd(market.deps, claim, { ...endedWell, log_chunks: 2 })).rejects.toMatchObject({
       code: 'lease/logs-incomplete',
       details: { next_seq: 0 },
     });
@@ -192,7 +164,7 @@ describe('granting', () => {
     const gpuIds = await someGpuIds(1);
     const results = await Promise.all(
       Array.from({ length: 8 }, () =>
-        grantLeases(connection.db, market.deps.settings, [
+        grantLeases(bench.db, market.deps.settings, [
           [{ jobId: job, leaseId: newId('lease'), providerId: machine, gpuIds, needs }],
         ]),
       ),
@@ -206,7 +178,7 @@ describe('granting', () => {
     const gpuIds = await someGpuIds(1);
     const results = await Promise.all(
       [job, other].map((jobId) =>
-        grantLeases(connection.db, market.deps.settings, [
+        grantLeases(bench.db, market.deps.settings, [
           [{ jobId, leaseId: newId('lease'), providerId: machine, gpuIds, needs }],
         ]),
       ),
@@ -256,7 +228,7 @@ describe('machines that vanish', () => {
     for (const call of [
       () => startLease(market.deps, claim, null),
       () => exitLease(market.deps, claim, 0),
-      () => reportEnd(market.deps, claim, ended),
+      () => reportEnd(market.deps, claim, endedWell),
       () => releaseClaimedLease(market.deps, claim),
     ]) {
       await expect(call()).rejects.toMatchObject({ code: 'lease/stale', status: 409 });
@@ -306,8 +278,8 @@ describe('machines that vanish', () => {
     expect(second.leaseId).not.toBe(first.leaseId);
     await market.ageLease(second.leaseId, 5);
     await exitLease(market.deps, second, 0);
-    await reportEnd(market.deps, second, ended);
-    const all = await connection.db
+    await reportEnd(market.deps, second, endedWell);
+    const all = await bench.db
       .select()
       .from(leases)
       .where(eq(leases.jobId, job))
@@ -355,7 +327,7 @@ describe('machines that vanish', () => {
   test('a restart of the orchestrator gives every open lease a fresh term', async () => {
     const claim = await runTo('running');
     await market.ageLease(claim.leaseId, 60);
-    await extendLeasesAfterRestart(connection.db, 30);
+    await extendLeasesAfterRestart(bench.db, 30);
     await expireLease(market.deps, job, claim.leaseId);
     expect((await market.lastLease(job)).state).toBe('active');
   });
@@ -388,7 +360,7 @@ describe('cancelling', () => {
     } as const;
     expect((await recordHeartbeat(market.deps, machine, [task]))[0]?.verdict).toBe('stop');
     await exitLease(market.deps, claim, 143);
-    await reportEnd(market.deps, claim, { ...ended, reason: 'cancelled', exit_code: 143 });
+    await reportEnd(market.deps, claim, { ...endedWell, reason: 'cancelled', exit_code: 143 });
     expect((await market.jobRow(job)).state).toBe('cancelled');
     expect((await market.lastLease(job)).costMicros).toBeGreaterThan(0n);
   });

@@ -1,9 +1,7 @@
-import { createDb } from '@computefabric/db/client';
 import { providers } from '@computefabric/db/schema/providers';
-import { createTestDatabase } from '@computefabric/db/testing';
 import type { JobId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { eq } from 'drizzle-orm';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import {
   drainMachine,
   pauseMachine,
@@ -11,57 +9,35 @@ import {
   reopenMachines,
   resumeMachine,
 } from '../providers/availability.store.ts';
-import { marketFixture, testCards } from '../testing/market-fixture.ts';
+import { leaseBench, type TryStep } from '../testing/lease-bench.ts';
+import { testCards } from '../testing/market-fixture.ts';
 import type { LeaseClaim } from './lease.store.ts';
 import { emptyMachine, emptyMachines } from './move-tries.ts';
-import { acceptLease, exitLease, reportEnd, startLease } from './report-lease.ts';
+import { acceptLease, exitLease, reportEnd } from './report-lease.ts';
 
-let database: Awaited<ReturnType<typeof createTestDatabase>>;
-let connection: ReturnType<typeof createDb>;
-let market: ReturnType<typeof marketFixture>;
+const bench = leaseBench(2);
+let market: typeof bench.market;
 let owner: UserId;
 let machine: ProviderId;
 let job: JobId;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  connection = createDb(database.url);
-});
-afterAll(async () => {
-  await connection.close();
-  await database.close();
-});
 beforeEach(async () => {
-  market = marketFixture(connection.db);
-  owner = await market.addUser();
-  await connection.pool.query(`update jobs set state = 'cancelled', end_reason = 'cancelled', finished_at = now()
-    where finished_at is null`);
-  await connection.pool.query(`update leases set state = 'lost' where state in ('offered', 'active')`);
-  await connection.pool.query(`update providers set state = 'offline'`);
-  machine = await market.addMachine(owner, { gpus: testCards(2) });
+  ({ market, person: owner, machine } = bench);
   job = await market.addJob(owner);
 });
 
 const mine = () => ({ ownerId: owner, providerId: machine });
 
-async function run(upTo: 'offered' | 'running' = 'running'): Promise<LeaseClaim> {
-  await market.endBackoff(job);
-  await market.matchOnce();
-  const claim = await market.claimOf(job);
-  if (upTo === 'offered') return claim;
-  await acceptLease(market.deps, claim);
-  await startLease(market.deps, claim, null);
-  return claim;
-}
+const run = (upTo?: TryStep) => bench.run(job, upTo);
 
 async function row() {
-  const [found] = await connection.db.select().from(providers).where(eq(providers.id, machine));
+  const [found] = await bench.db.select().from(providers).where(eq(providers.id, machine));
   return found;
 }
 
 /** What was planned for later happens now. */
 async function timePasses(seconds: number): Promise<void> {
-  await connection.pool.query(
+  await bench.pool.query(
     `update providers set availability_until = availability_until - make_interval(secs => $2),
       vacate_by = vacate_by - make_interval(secs => $2), away_from = away_from - make_interval(secs => $2),
       away_until = away_until - make_interval(secs => $2) where id = $1`,
@@ -84,28 +60,28 @@ async function stopAsAsked(claim: LeaseClaim): Promise<void> {
 describe('a paused machine', () => {
   test('gets nothing new and keeps what it has', async () => {
     const claim = await run();
-    await pauseMachine(connection.db, mine(), { forSeconds: null, reason: 'gaming' });
+    await pauseMachine(bench.db, mine(), { forSeconds: null, reason: 'gaming' });
     await emptyMachines(market.deps, 10);
     expect(await market.lastLease(job)).toMatchObject({ id: claim.leaseId, desired: 'run' });
     job = await market.addJob(owner);
     expect(await isPlaced()).toBe(false);
-    await resumeMachine(connection.db, mine());
+    await resumeMachine(bench.db, mine());
     expect(await isPlaced()).toBe(true);
   });
 
   test('opens again by itself when that was said, and not before', async () => {
-    await pauseMachine(connection.db, mine(), { forSeconds: 3_600, reason: '' });
+    await pauseMachine(bench.db, mine(), { forSeconds: 3_600, reason: '' });
     await timePasses(3_590);
-    expect(await reopenMachines(connection.db)).not.toContain(machine);
+    expect(await reopenMachines(bench.db)).not.toContain(machine);
     expect(await isPlaced()).toBe(false);
     await timePasses(10);
-    expect(await reopenMachines(connection.db)).toContain(machine);
+    expect(await reopenMachines(bench.db)).toContain(machine);
     expect(await row()).toMatchObject({ availability: 'open', availabilityUntil: null });
     expect(await isPlaced()).toBe(true);
   });
 
   test('stays paused over a restart of its agent: what is wished and what is so are two things', async () => {
-    await pauseMachine(connection.db, mine(), { forSeconds: null, reason: '' });
+    await pauseMachine(bench.db, mine(), { forSeconds: null, reason: '' });
     await market.sayHello(machine, { gpus: testCards(2) });
     expect(await row()).toMatchObject({ state: 'online', availability: 'paused' });
     expect(await isPlaced()).toBe(false);
@@ -115,7 +91,7 @@ describe('a paused machine', () => {
 describe('a machine that is drained', () => {
   test('lets jobs end by themselves until the time is over, then moves them, free and at once', async () => {
     const claim = await run();
-    await drainMachine(connection.db, mine(), { withinSeconds: 1_800, reason: 'new cooler' });
+    await drainMachine(bench.db, mine(), { withinSeconds: 1_800, reason: 'new cooler' });
     await emptyMachines(market.deps, 10);
     expect((await market.lastLease(job)).desired).toBe('run');
     await timePasses(1_800);
@@ -133,7 +109,7 @@ describe('a machine that is drained', () => {
 
   test('gives an offer that nobody accepted back at once', async () => {
     const claim = await run('offered');
-    await drainMachine(connection.db, mine(), { withinSeconds: 0, reason: '' });
+    await drainMachine(bench.db, mine(), { withinSeconds: 0, reason: '' });
     await emptyMachines(market.deps, 10);
     expect((await market.jobRow(job)).state).toBe('queued');
     await expect(acceptLease(market.deps, claim)).rejects.toMatchObject({ code: 'lease/stale' });
@@ -141,7 +117,7 @@ describe('a machine that is drained', () => {
 
   test('a program that ended by itself before it was told has succeeded', async () => {
     const claim = await run();
-    await drainMachine(connection.db, mine(), { withinSeconds: 0, reason: '' });
+    await drainMachine(bench.db, mine(), { withinSeconds: 0, reason: '' });
     await emptyMachines(market.deps, 10);
     await exitLease(market.deps, claim, 0);
     await reportEnd(market.deps, claim, { reason: 'exited-zero', detail: null, exit_code: 0, log_chunks: 0 });
@@ -151,7 +127,7 @@ describe('a machine that is drained', () => {
   test('an owner who allows less time than the job asks for has the machine back after that', async () => {
     await market.sayHello(machine, { gpus: testCards(2), move_grace_seconds: 5 });
     const claim = await run();
-    await drainMachine(connection.db, mine(), { withinSeconds: 0, reason: '' });
+    await drainMachine(bench.db, mine(), { withinSeconds: 0, reason: '' });
     await emptyMachines(market.deps, 10);
     const { stopBy, stopReason } = await market.lastLease(job);
     expect(stopReason).toBe('drained');
@@ -174,7 +150,7 @@ describe('a planned absence', () => {
 
   test('moves what still runs when it begins, and the machine works again when it is over', async () => {
     const claim = await run();
-    await planAbsence(connection.db, mine(), { from: inHours(1), until: inHours(2), reason: '' });
+    await planAbsence(bench.db, mine(), { from: inHours(1), until: inHours(2), reason: '' });
     await emptyMachines(market.deps, 10);
     expect((await market.lastLease(job)).desired).toBe('run');
     await timePasses(3_601);
@@ -183,14 +159,14 @@ describe('a planned absence', () => {
     await stopAsAsked(claim);
     expect(await isPlaced()).toBe(false);
     await timePasses(3_600);
-    expect(await reopenMachines(connection.db)).toContain(machine);
+    expect(await reopenMachines(bench.db)).toContain(machine);
     expect(await row()).toMatchObject({ awayFrom: null, awayUntil: null });
     expect(await isPlaced()).toBe(true);
   });
 
   test('that is taken back changes nothing', async () => {
-    await planAbsence(connection.db, mine(), { from: inHours(1), until: inHours(2), reason: '' });
-    await planAbsence(connection.db, mine(), null);
+    await planAbsence(bench.db, mine(), { from: inHours(1), until: inHours(2), reason: '' });
+    await planAbsence(bench.db, mine(), null);
     await run();
     await timePasses(3_601);
     expect(await emptyMachines(market.deps, 10)).toBe(0);
@@ -199,7 +175,7 @@ describe('a planned absence', () => {
 
 test("nobody changes what is wished of another's machine", async () => {
   const stranger = { ownerId: await market.addUser(), providerId: machine };
-  expect(await pauseMachine(connection.db, stranger, { forSeconds: null, reason: '' })).toBe(false);
-  expect(await drainMachine(connection.db, stranger, { withinSeconds: 0, reason: '' })).toBe(false);
+  expect(await pauseMachine(bench.db, stranger, { forSeconds: null, reason: '' })).toBe(false);
+  expect(await drainMachine(bench.db, stranger, { withinSeconds: 0, reason: '' })).toBe(false);
   expect(await row()).toMatchObject({ availability: 'open', vacateBy: null });
 });

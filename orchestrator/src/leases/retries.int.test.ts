@@ -1,14 +1,12 @@
-import { createDb } from '@computefabric/db/client';
 import { jobEvents } from '@computefabric/db/schema/job-events';
 import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import { payments } from '@computefabric/db/schema/payments';
 import { providers } from '@computefabric/db/schema/providers';
-import { createTestDatabase } from '@computefabric/db/testing';
 import type { JobId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import { asc, eq, sql } from 'drizzle-orm';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { settleJob } from '../billing/settle-job.ts';
 import { submitJob } from '../jobs/submit-job.ts';
 import { auditLedger } from '../ledger/audit.store.ts';
@@ -16,7 +14,8 @@ import { balanceMicros } from '../ledger/chart.ts';
 import { grantPlayMoney } from '../ledger/grant-play-money.ts';
 import { newMachineReliabilityMilli } from '../providers/reputation.store.ts';
 import { recordHeartbeat } from '../sessions/record-heartbeat.ts';
-import { marketFixture, testCards } from '../testing/market-fixture.ts';
+import { leaseBench, type TryStep } from '../testing/lease-bench.ts';
+import { testCards } from '../testing/market-fixture.ts';
 import { cancelJob } from './cancel-job.ts';
 import { endDisobedientTries, expireLease } from './expire-leases.worker.ts';
 import { findJobsWaitingTooLong } from './lease-expiry.store.ts';
@@ -28,41 +27,18 @@ import {
   rejectLease,
   releaseClaimedLease,
   reportEnd,
-  startLease,
 } from './report-lease.ts';
 
-let database: Awaited<ReturnType<typeof createTestDatabase>>;
-let connection: ReturnType<typeof createDb>;
-let market: ReturnType<typeof marketFixture>;
+const bench = leaseBench(1);
+let market: typeof bench.market;
 let renter: UserId;
 let machine: ProviderId;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  connection = createDb(database.url);
-});
-afterAll(async () => {
-  await connection.close();
-  await database.close();
-});
-beforeEach(async () => {
-  market = marketFixture(connection.db);
-  renter = await market.addUser();
-  await connection.pool.query(`update jobs set state = 'cancelled', end_reason = 'cancelled', finished_at = now()
-    where finished_at is null`);
-  await connection.pool.query(`update providers set state = 'offline'`);
-  machine = await market.addMachine(renter, { gpus: testCards(1) });
+beforeEach(() => {
+  ({ market, person: renter, machine } = bench);
 });
 
-async function run(job: JobId, upTo: 'offered' | 'running' = 'running'): Promise<LeaseClaim> {
-  await market.endBackoff(job);
-  await market.matchOnce();
-  const claim = await market.claimOf(job);
-  if (upTo === 'offered') return claim;
-  await acceptLease(market.deps, claim);
-  await startLease(market.deps, claim, null);
-  return claim;
-}
+const run = (job: JobId, upTo?: TryStep) => bench.run(job, upTo);
 
 async function fail(claim: LeaseClaim, exitCode: number): Promise<void> {
   await exitLease(market.deps, claim, exitCode);
@@ -72,24 +48,20 @@ async function fail(claim: LeaseClaim, exitCode: number): Promise<void> {
 }
 
 const triesOf = (job: JobId) =>
-  connection.db.select().from(leases).where(eq(leases.jobId, job)).orderBy(asc(leases.attempt));
+  bench.db.select().from(leases).where(eq(leases.jobId, job)).orderBy(asc(leases.attempt));
 
 async function eventsOf(job: JobId) {
-  return await connection.db
-    .select()
-    .from(jobEvents)
-    .where(eq(jobEvents.jobId, job))
-    .orderBy(asc(jobEvents.seq));
+  return await bench.db.select().from(jobEvents).where(eq(jobEvents.jobId, job)).orderBy(asc(jobEvents.seq));
 }
 
 async function reliabilityOf(id: ProviderId): Promise<number | undefined> {
-  const [row] = await connection.db.select().from(providers).where(eq(providers.id, id));
+  const [row] = await bench.db.select().from(providers).where(eq(providers.id, id));
   return row?.reliabilityMilli;
 }
 
 describe("the program's own failures", () => {
   test('are tried again as often as the renter asked, each try billed, all out of one hold', async () => {
-    await connection.db.transaction((tx) => grantPlayMoney(tx, renter, 1_000_000_000n));
+    await bench.db.transaction((tx) => grantPlayMoney(tx, renter, 1_000_000_000n));
     const spec = jobSpec.parse({
       image: 'busybox',
       requirements: { gpus: 1 },
@@ -97,7 +69,7 @@ describe("the program's own failures", () => {
       retries: { max: 2, never_on_exit_codes: [9] },
     });
     const limit = { userId: renter, spec, defaultMaxPricePerHourMicros: 1_000_000n };
-    const { id: job, holdMicros } = await connection.db.transaction((tx) => submitJob(tx, limit));
+    const { id: job, holdMicros } = await bench.db.transaction((tx) => submitJob(tx, limit));
     for (const exitCode of [1, 2, 3]) {
       const claim = await run(job);
       await market.ageLease(claim.leaseId, 1_000); // far over its time limit
@@ -112,12 +84,12 @@ describe("the program's own failures", () => {
       'The program ended with an error. It is tried again: retry 1 of 2.',
       'The program ended with an error. It is tried again: retry 2 of 2.',
     ]);
-    expect(await settleJob(connection.db, job)).toBe(true);
-    const [payment] = await connection.db.select().from(payments).where(eq(payments.jobId, job));
+    expect(await settleJob(bench.db, job)).toBe(true);
+    const [payment] = await bench.db.select().from(payments).where(eq(payments.jobId, job));
     expect(payment?.amountMicros).toBe(18_000n);
     expect(payment?.amountMicros).toBeLessThanOrEqual(holdMicros);
-    expect(await balanceMicros(connection.db, 'renter_held', renter)).toBe(0n);
-    expect(await auditLedger(connection.db)).toEqual([]);
+    expect(await balanceMicros(bench.db, 'renter_held', renter)).toBe(0n);
+    expect(await auditLedger(bench.db)).toEqual([]);
   });
 
   test('an exit code that is never tried again ends the job at once', async () => {
@@ -162,7 +134,7 @@ describe('tries that machines spoil', () => {
 
   test('refused offers never use up what the operator allows, and do not set the queue timeout back', async () => {
     const job = await market.addJob(renter, { queueTimeoutSeconds: 600 });
-    await connection.db
+    await bench.db
       .update(jobs)
       .set({ queuedAt: sql`now() - interval '599 seconds'` })
       .where(eq(jobs.id, job));
@@ -170,16 +142,16 @@ describe('tries that machines spoil', () => {
       await rejectLease(market.deps, await run(job, 'offered'), 'not today');
     }
     expect((await market.jobRow(job)).state).toBe('queued');
-    await connection.db
+    await bench.db
       .update(jobs)
       .set({ queuedAt: sql`${jobs.queuedAt} - interval '1 second'` })
       .where(eq(jobs.id, job));
-    expect(await findJobsWaitingTooLong(connection.db, 10)).toContain(job);
+    expect(await findJobsWaitingTooLong(bench.db, 10)).toContain(job);
   });
 
   test('a job that ran begins a new wait when it is queued again', async () => {
     const job = await market.addJob(renter, { queueTimeoutSeconds: 600 });
-    await connection.db
+    await bench.db
       .update(jobs)
       .set({ queuedAt: sql`now() - interval '599 seconds'` })
       .where(eq(jobs.id, job));
@@ -212,7 +184,7 @@ describe("a machine's record", () => {
 
 describe('a spot job that gives way', () => {
   const preempt = (claim: LeaseClaim, by: JobId) =>
-    connection.db.transaction((tx) => preemptLease(tx, market.deps.settings, { leaseId: claim.leaseId, by }));
+    bench.db.transaction((tx) => preemptLease(tx, market.deps.settings, { leaseId: claim.leaseId, by }));
 
   test('hears of it before it is killed, is stopped, queued again free, and told why', async () => {
     const spot = await market.addJob(renter, { class: 'spot', stopGraceSeconds: 10 });
@@ -276,7 +248,7 @@ describe('a spot job that gives way', () => {
     const spot = await market.addJob(renter, { class: 'spot' });
     const claim = await run(spot);
     await preempt(claim, await market.addJob(renter));
-    await connection.db
+    await bench.db
       .update(leases)
       .set({ stopBy: sql`now() - interval '60 seconds'` })
       .where(eq(leases.id, claim.leaseId));

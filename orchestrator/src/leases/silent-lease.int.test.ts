@@ -1,62 +1,42 @@
-import { createDb } from '@computefabric/db/client';
 import { jobEvents } from '@computefabric/db/schema/job-events';
 import { leases } from '@computefabric/db/schema/leases';
 import { providers } from '@computefabric/db/schema/providers';
-import { createTestDatabase } from '@computefabric/db/testing';
 import type { JobId, LeaseId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { appendLogChunks } from '../run-logs/append-log-chunks.ts';
 import { readLogs } from '../run-logs/read-logs.ts';
 import { recordHeartbeat } from '../sessions/record-heartbeat.ts';
-import { marketFixture, testCards } from '../testing/market-fixture.ts';
+import { endedWell, leaseBench, type TryStep } from '../testing/lease-bench.ts';
+import { testCards } from '../testing/market-fixture.ts';
 import { cancelJob } from './cancel-job.ts';
 import { expireLease } from './expire-leases.worker.ts';
 import type { LeaseClaim } from './lease.store.ts';
-import { acceptLease, exitLease, reportEnd, startLease } from './report-lease.ts';
+import { acceptLease, exitLease, reportEnd } from './report-lease.ts';
 import { reviveLease } from './silent-lease.ts';
 
-let database: Awaited<ReturnType<typeof createTestDatabase>>;
-let connection: ReturnType<typeof createDb>;
-let market: ReturnType<typeof marketFixture>;
+const bench = leaseBench(1);
+let market: typeof bench.market;
 let renter: UserId;
 let machine: ProviderId;
 let job: JobId;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  connection = createDb(database.url);
-});
-afterAll(async () => {
-  await connection.close();
-  await database.close();
-});
-
-const success = { reason: 'exited-zero', detail: null, exit_code: 0, log_chunks: 0 } as const;
 
 async function begin(terms: Parameters<typeof market.addJob>[1]): Promise<LeaseClaim> {
   job = await market.addJob(renter, terms);
   return await run();
 }
 
-async function run(upTo: 'offered' | 'running' = 'running'): Promise<LeaseClaim> {
-  await market.matchOnce();
-  const claim = await market.claimOf(job);
-  if (upTo === 'offered') return claim;
-  await acceptLease(market.deps, claim);
-  await startLease(market.deps, claim, null);
-  return claim;
-}
+const run = (upTo?: TryStep) => bench.run(job, upTo);
 
 /** The machine is not heard of for longer than the lease time; everybody has noticed. */
 async function fallSilent(claim: LeaseClaim, seconds = 31): Promise<void> {
   await market.ageLease(claim.leaseId, seconds);
   await expireLease(market.deps, job, claim.leaseId);
-  await connection.db.update(providers).set({ state: 'offline' }).where(eq(providers.id, claim.providerId));
+  await bench.db.update(providers).set({ state: 'offline' }).where(eq(providers.id, claim.providerId));
 }
 
 async function comeBack(claim: LeaseClaim) {
-  await connection.db.update(providers).set({ state: 'online' }).where(eq(providers.id, claim.providerId));
+  await bench.db.update(providers).set({ state: 'online' }).where(eq(providers.id, claim.providerId));
   const task = {
     lease_id: claim.leaseId,
     fence: claim.fence,
@@ -68,23 +48,23 @@ async function comeBack(claim: LeaseClaim) {
 }
 
 async function leaseRow(id: LeaseId) {
-  const [row] = await connection.db.select().from(leases).where(eq(leases.id, id));
+  const [row] = await bench.db.select().from(leases).where(eq(leases.id, id));
   return row;
 }
 
 /** Ends the try well; the job is over and one result of it was accepted. */
 async function finish(claim: LeaseClaim, logChunks = 0): Promise<void> {
   await exitLease(market.deps, claim, 0);
-  await reportEnd(market.deps, claim, { ...success, log_chunks: logChunks });
+  await reportEnd(market.deps, claim, { ...endedWell, log_chunks: logChunks });
   expect(await market.jobRow(job)).toMatchObject({ state: 'succeeded', leaseId: null });
-  const tries = await connection.db.select().from(leases).where(eq(leases.jobId, job));
+  const tries = await bench.db.select().from(leases).where(eq(leases.jobId, job));
   expect(tries.filter(({ endReason }) => endReason === 'exited-zero')).toHaveLength(1);
   expect(tries.filter(({ costMicros }) => costMicros > 0n).length).toBeLessThanOrEqual(1);
   expect(tries.filter(({ state }) => state === 'silent')).toEqual([]);
 }
 
 async function eventTypes(): Promise<string[]> {
-  const rows = await connection.db
+  const rows = await bench.db
     .select({ type: jobEvents.type })
     .from(jobEvents)
     .where(eq(jobEvents.jobId, job))
@@ -94,20 +74,14 @@ async function eventTypes(): Promise<string[]> {
 
 /** Moves where a try began, so that it has run for longer. */
 async function startedEarlier(claim: LeaseClaim, seconds: number): Promise<void> {
-  await connection.db
+  await bench.db
     .update(leases)
     .set({ startedAt: sql`${leases.startedAt} - make_interval(secs => ${seconds})` })
     .where(eq(leases.id, claim.leaseId));
 }
 
-beforeEach(async () => {
-  market = marketFixture(connection.db);
-  renter = await market.addUser();
-  // Machines of earlier tests stay in the database; only this one is online.
-  await connection.pool.query(`update jobs set state = 'cancelled', end_reason = 'cancelled', finished_at = now()
-    where finished_at is null`);
-  await connection.pool.query(`update providers set state = 'offline'`);
-  machine = await market.addMachine(renter, { gpus: testCards(1) });
+beforeEach(() => {
+  ({ market, person: renter, machine } = bench);
 });
 
 describe('a job that waits for its machine', () => {
@@ -227,7 +201,7 @@ describe('a job whose machine is replaced', () => {
     await startedEarlier(original, originalRan);
     await startedEarlier(replacement, replacementRan);
     // What the original ran before it fell silent counts, not the silence.
-    await connection.db.update(leases).set({ silentAt: sql`now()` }).where(eq(leases.id, original.leaseId));
+    await bench.db.update(leases).set({ silentAt: sql`now()` }).where(eq(leases.id, original.leaseId));
     const [kept, given] = winner === 'the original' ? [original, replacement] : [replacement, original];
     expect(await comeBack(original)).toBe(winner === 'the original' ? 'run' : 'gone');
     expect(await comeBack(given)).toBe('gone');
@@ -263,18 +237,18 @@ describe('a job whose machine is replaced', () => {
   test('is followed without a gap or a repeat, whichever try goes on', async () => {
     const [original, replacement] = await replaced('original');
     const print = (claim: LeaseClaim, seq: number, text: string) =>
-      appendLogChunks(connection.db, {
+      appendLogChunks(bench.db, {
         ...claim,
         firstSeq: seq,
         chunks: [{ seq, stream: 'stdout', atMs: 0, data: Buffer.from(text) }],
       });
     await print(replacement, 0, 'of the replacement');
-    const first = await readLogs(connection.db, job, { attempt: 0, nextSeq: 0 }, { limit: 100 });
+    const first = await readLogs(bench.db, job, { attempt: 0, nextSeq: 0 }, { limit: 100 });
     expect(first).toMatchObject({ entries: [], open: true });
     await comeBack(original);
     await print(original, 0, 'of the original');
     await finish(original, 1);
-    const rest = await readLogs(connection.db, job, first.position, { limit: 100 });
+    const rest = await readLogs(bench.db, job, first.position, { limit: 100 });
     expect(rest.entries.map(({ data }) => data)).toEqual(['of the original', 'of the replacement']);
     expect(rest.open).toBe(false);
   });
@@ -291,7 +265,7 @@ describe('a job whose machine is replaced', () => {
     const [original, replacement] = await replaced('original');
     await exitLease(market.deps, replacement, 0);
     expect(await comeBack(original)).toBe('gone');
-    await reportEnd(market.deps, replacement, success);
+    await reportEnd(market.deps, replacement, endedWell);
     expect((await market.jobRow(job)).state).toBe('succeeded');
   });
 
@@ -306,14 +280,14 @@ describe('a job whose machine is replaced', () => {
 
   test('ten machines that return at once leave one try with the job', async () => {
     const [original, replacement] = await replaced('longest-running');
-    await connection.db
+    await bench.db
       .update(providers)
       .set({ state: 'online' })
       .where(inArray(providers.id, [original.providerId, replacement.providerId]));
     await Promise.all(
       Array.from({ length: 10 }, (_, index) => comeBack(index % 2 === 0 ? original : replacement)),
     );
-    const open = await connection.db
+    const open = await bench.db
       .select()
       .from(leases)
       .where(and(eq(leases.jobId, job), inArray(leases.state, ['offered', 'active', 'silent'])));
@@ -327,7 +301,7 @@ test('a try is not kept when what it had of its machine was given away meanwhile
   const first = job;
   await fallSilent(claim);
   // The machine is heard of again by its poll, gets other work, and only then speaks of the first job.
-  await connection.db.update(providers).set({ state: 'online' }).where(eq(providers.id, machine));
+  await bench.db.update(providers).set({ state: 'online' }).where(eq(providers.id, machine));
   job = await market.addJob(renter, {});
   await run();
   job = first;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { editDistance } from './similar.ts';
 
 /** Most letters that may differ for a name to be taken for another. */
 const mostEdits = 2;
@@ -9,7 +10,7 @@ export function nearestField(schema: z.ZodType, path: readonly PropertyKey[], na
   if (!object) return null;
   const asked = plain(name);
   const near = Object.keys(object.shape)
-    .map((field) => ({ field, edits: editDistance(asked, plain(field), mostEdits) }))
+    .map((field) => ({ field, edits: editDistance(asked, plain(field)) }))
     .filter(({ field, edits }) => edits <= mostEdits && edits < field.length / 2)
     .toSorted((a, b) => a.edits - b.edits);
   return near[0]?.field ?? null;
@@ -48,20 +49,4 @@ function unwrap(schema: z.ZodType): z.ZodType {
     return object ?? schema;
   }
   return schema;
-}
-
-/** Levenshtein's distance, or `most` + 1 as soon as it is known to be larger. */
-export function editDistance(a: string, b: string, most: number): number {
-  if (Math.abs(a.length - b.length) > most) return most + 1;
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
-    }
-    if (Math.min(...row) > most) return most + 1;
-    previous = row;
-  }
-  return previous[b.length] ?? 0;
 }
