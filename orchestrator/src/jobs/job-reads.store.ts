@@ -10,6 +10,7 @@ import type { JobState } from '@computefabric/protocol/job-state';
 import type { PaymentState } from '@computefabric/protocol/payment-state';
 import { invariant } from '@computefabric/runtime/invariant';
 import { and, asc, desc, eq, gt, gte, ilike, inArray, isNull, like, lt, or, sql } from 'drizzle-orm';
+import type { Channel } from '../background/signals.ts';
 import { findMemberOf } from './group-reads.store.ts';
 import type { JobRow } from './job.store.ts';
 
@@ -171,8 +172,27 @@ export async function insertJob(tx: Tx, row: NewJob): Promise<JobRow | null> {
   return inserted ?? null;
 }
 
-export async function insertPayment(tx: Tx, row: typeof payments.$inferInsert): Promise<void> {
-  await tx.insert(payments).values(row);
+/** What goes with a job that has just been inserted: its payment and first event, and signals when it commits. */
+export async function insertSubmitted(
+  tx: Tx,
+  job: JobRow,
+  submitted: {
+    payment: Pick<typeof payments.$inferInsert, 'id' | 'currency'>;
+    message: string;
+    data: Record<string, unknown>;
+    signal: Channel;
+  },
+): Promise<void> {
+  const { payment, message, data, signal } = submitted;
+  await tx.execute(sql`
+    with paid as (
+      insert into payments (id, job_id, user_id, currency, hold_micros)
+      values (${payment.id}, ${job.id}, ${job.userId}, ${payment.currency}, ${job.holdMicros})
+    ), told as (
+      insert into job_events (job_id, seq, type, message, state, data)
+      values (${job.id}, ${job.eventSeq}, 'submitted', ${message}, ${job.state}, ${JSON.stringify(data)}::jsonb)
+    )
+    select pg_notify('cf_job', ${job.id}), pg_notify(${signal}, ${job.id})`);
 }
 
 /** The text as itself in a LIKE pattern. */

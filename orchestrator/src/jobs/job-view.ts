@@ -1,5 +1,6 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { endReasonRow } from '@computefabric/protocol/end-reason';
+import type { PaymentState } from '@computefabric/protocol/payment-state';
 import type { JobEvent, JobSummary, JobView, LeaseView } from '@computefabric/protocol/user-api/jobs';
 import type { Requirements } from '@computefabric/protocol/user-api/requirements';
 import { invariant } from '@computefabric/runtime/invariant';
@@ -32,15 +33,50 @@ export interface ViewSettings {
 /** A job as its owner sees it, whole. */
 export async function viewJob(db: Db | Tx, settings: ViewSettings, job: JobRow): Promise<JobView> {
   const rows = await listLeasesOf(db, [job.id]);
-  const gpuOf = new Map((await listGpusOf(db, rows)).map((gpu) => [gpu.id, gpu]));
-  const paymentState = (await paymentStatesOf(db, [job.id])).get(job.id) ?? 'pending';
-  const now = await databaseNow(db);
-  const group =
-    job.groupId === null ? null : ((await groupsById(db, [job.groupId])).get(job.groupId) ?? null);
-  const after = await listDependencies(
-    db,
-    job.groupId === null ? { jobId: job.id } : { groupId: job.groupId },
-  );
+  return await view(db, settings, job, {
+    rows,
+    gpus: await listGpusOf(db, rows),
+    paymentState: (await paymentStatesOf(db, [job.id])).get(job.id) ?? 'pending',
+    now: await databaseNow(db),
+    group: job.groupId === null ? null : ((await groupsById(db, [job.groupId])).get(job.groupId) ?? null),
+    after: await listDependencies(db, job.groupId === null ? { jobId: job.id } : { groupId: job.groupId }),
+  });
+}
+
+/** The same for a job that this transaction has submitted by itself: what it cannot have yet is not asked for. */
+export async function viewNewJob(
+  tx: Tx,
+  settings: ViewSettings,
+  job: JobRow,
+  { dependent }: { dependent: boolean },
+): Promise<JobView> {
+  return await view(tx, settings, job, {
+    rows: [],
+    gpus: [],
+    paymentState: 'pending',
+    now: job.createdAt,
+    group: null,
+    after: dependent ? await listDependencies(tx, { jobId: job.id }) : [],
+  });
+}
+
+/** What is known of a job beside its row. */
+interface Surroundings {
+  rows: readonly LeaseOfJob[];
+  gpus: Awaited<ReturnType<typeof listGpusOf>>;
+  paymentState: PaymentState;
+  now: Date;
+  group: GroupRow | null;
+  after: readonly TargetStanding[];
+}
+
+async function view(
+  db: Db | Tx,
+  settings: ViewSettings,
+  job: JobRow,
+  { rows, gpus, paymentState, now, group, after }: Surroundings,
+): Promise<JobView> {
+  const gpuOf = new Map(gpus.map((gpu) => [gpu.id, gpu]));
   let waiting: JobView['waiting'] = null;
   if (job.state === 'queued') {
     const machines = await loadMachines(db);

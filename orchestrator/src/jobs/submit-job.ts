@@ -3,16 +3,13 @@ import { newId, type ScheduleId, type UserId } from '@computefabric/protocol/ids
 import { CURRENCY, formatUsd } from '@computefabric/protocol/money';
 import type { JobSpec } from '@computefabric/protocol/user-api/job-spec';
 import { AppError } from '@computefabric/runtime/errors';
-import { invariant } from '@computefabric/runtime/invariant';
-import { notify } from '../background/signals.ts';
 import { placeHold } from '../ledger/place-hold.ts';
 import { type JobTerms, quoteTerms } from '../pricing/quote.ts';
 import { findGroupOf } from './group-reads.store.ts';
 import type { JobRow } from './job.store.ts';
 import { insertDependencies } from './job-dependencies.store.ts';
-import { appendJobEvent } from './job-events.store.ts';
 import { nameFromImage } from './job-name.ts';
-import { insertJob, insertPayment, jobOf } from './job-reads.store.ts';
+import { insertJob, insertSubmitted } from './job-reads.store.ts';
 import { columnsOf } from './job-row.ts';
 import { resolveDependencies } from './resolve-dependencies.ts';
 
@@ -37,26 +34,16 @@ export async function submitJob(tx: Tx, submit: SubmitJob): Promise<JobRow> {
   const terms = quoteTerms(spec, defaultMaxPricePerHourMicros);
   const after = await resolveDependencies(tx, userId, spec.after);
   const state = after.every(({ met }) => met) ? 'queued' : 'blocked';
-  const { id } = await insertNamed(tx, submit, terms, state);
-  await insertDependencies(tx, { jobId: id }, after);
-  await insertPayment(tx, {
-    id: newId('payment'),
-    jobId: id,
-    userId,
-    currency: CURRENCY,
-    holdMicros: terms.holdMicros,
-  });
-  await placeHold(tx, { jobId: id, userId, amountMicros: terms.holdMicros });
-  await appendJobEvent(tx, {
-    jobId: id,
-    type: 'submitted',
+  const job = await insertNamed(tx, submit, terms, state);
+  await insertDependencies(tx, { jobId: job.id }, after);
+  await placeHold(tx, { jobId: job.id, userId, amountMicros: terms.holdMicros });
+  await insertSubmitted(tx, job, {
+    payment: { id: newId('payment'), currency: CURRENCY },
     message: `Submitted. At most ${formatUsd(terms.holdMicros)} is reserved.`,
     data: { hold_micros: String(terms.holdMicros) },
+    // Blocked: what it waits for may have ended while this was written, so it is looked at once it is there.
+    signal: state === 'queued' ? 'cf_queue' : 'cf_blocked',
   });
-  // Blocked: what it waits for may have ended while this was written, so it is looked at once it is there.
-  await notify(tx, state === 'queued' ? 'cf_queue' : 'cf_blocked', id);
-  const job = await jobOf(tx, userId, id);
-  invariant(job, `job ${id} exists once it was submitted`);
   return job;
 }
 
@@ -74,7 +61,14 @@ async function insertNamed(
     const taken = await findGroupOf(tx, userId, name); // a reference names a job or a group
     const inserted = taken
       ? null
-      : await insertJob(tx, { ...columnsOf(userId, spec, terms), id: newId('job'), name, state, scheduleId });
+      : await insertJob(tx, {
+          ...columnsOf(userId, spec, terms),
+          id: newId('job'),
+          name,
+          state,
+          scheduleId,
+          eventSeq: 1, // that it was submitted, written below
+        });
     if (inserted) return inserted;
     if (spec.name !== undefined) {
       throw new AppError('job/name-taken', {

@@ -159,6 +159,7 @@ export class LogSpool {
   /** The place of a chunk, found by reading from the start: for the rare case that a reader must go back. */
   async seek(seq: number): Promise<SpoolCursor> {
     invariant(seq >= 0 && seq <= this.#chunks, `chunk ${seq} of ${this.#chunks}`);
+    if (seq === 0) return spoolStart;
     const { end } = await this.#walk((_record, at) => at < seq, this.#endOffset);
     return end;
   }

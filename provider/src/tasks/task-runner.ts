@@ -264,10 +264,10 @@ export class TaskRunner {
               journal.record.image?.digest ?? journal.record.image?.id ?? null,
               this.#let.signal,
             );
-            await journal.update({ startReported: true });
           }
           // Output follows the start, so that no reader sees the second before the first.
           output.ship().catch((thrown: unknown) => this.#onShippingFailed(thrown));
+          if (!journal.record.startReported) await journal.update({ startReported: true });
         })();
         this.#startReport.catch((thrown: unknown) => {
           this.#startReport = undefined;

@@ -8,7 +8,7 @@ import { type BoundRoute, route } from '../../http/define-route.ts';
 import { withIdempotency } from '../../http/idempotency.ts';
 import { cursorAs, pageFrom } from '../../http/page.ts';
 import { jobOf, listEventsOf, listJobsOf } from '../../jobs/job-reads.store.ts';
-import { viewEvent, viewJob, viewJobs } from '../../jobs/job-view.ts';
+import { viewEvent, viewJob, viewJobs, viewNewJob } from '../../jobs/job-view.ts';
 import { requireJob } from '../../jobs/require-job.ts';
 import { submitJob } from '../../jobs/submit-job.ts';
 import { cancelJob } from '../../leases/cancel-job.ts';
@@ -37,7 +37,8 @@ export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
           const user = await findUser(tx, userId);
           const defaultMaxPricePerHourMicros =
             user.defaultMaxPricePerHourMicros ?? deps.defaultMaxPricePerHourMicros;
-          return await viewJob(tx, view, await submitJob(tx, { userId, spec, defaultMaxPricePerHourMicros }));
+          const job = await submitJob(tx, { userId, spec, defaultMaxPricePerHourMicros });
+          return await viewNewJob(tx, view, job, { dependent: spec.after.length > 0 });
         },
       ),
     ),
