@@ -36,23 +36,11 @@ export async function listJobs(
           : or(ilike(jobs.name, pattern), ilike(jobs.id, pattern), ilike(jobs.image, pattern)),
       ),
       orderBy: desc(jobs.id),
-      // One more than shown tells whether there is a next page.
       limit: limit + 1,
       with: { leases: { orderBy: asc(leases.attempt) } },
     }),
   ]);
-  const shown = rows.slice(0, limit);
-  const gpusById = await gpusOf(
-    db,
-    shown.flatMap((row) => row.leases),
-  );
-  const items = shown.map((row) => toListItem(row, gpusById, now));
-  return {
-    now,
-    jobs: items,
-    nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null,
-    hasUnfinished: items.some((job) => !job.isFinal),
-  };
+  return await toPage(db, rows, limit, now);
 }
 
 /** A page of a group's members by index: ids of members are in that order. */
@@ -77,6 +65,16 @@ export async function listMembers(
       with: { leases: { orderBy: asc(leases.attempt) } },
     }),
   ]);
+  return await toPage(db, rows, limit, now);
+}
+
+/** A page out of rows that were read with one more than the limit, which tells whether there is a next one. */
+async function toPage(
+  db: Db,
+  rows: readonly Parameters<typeof toListItem>[0][],
+  limit: number,
+  now: Date,
+): Promise<JobListPage & { now: Date }> {
   const shown = rows.slice(0, limit);
   const gpusById = await gpusOf(
     db,

@@ -103,6 +103,24 @@ describe('a renter without a command line', () => {
     await context.close();
   });
 
+  test('submits a sweep on the same form: the price of all before, one page for all after', async () => {
+    const { page, context, problems } = await dashboard.openPage('/jobs/new');
+    await page.getByLabel('Image').fill(dashboard.market.image);
+    await page.getByLabel('Command').fill('echo $lr $seed');
+    await page.getByLabel('GPUs', { exact: true }).selectOption('0');
+    await page.locator('summary', { hasText: 'Advanced' }).click();
+    await page.getByLabel('Or one for each combination of values').fill('lr=0.1, 0.01\nseed');
+    await page.getByText('Line 2 is not NAME=value.').waitFor({ timeout: 20_000 });
+    await page.getByLabel('Or one for each combination of values').fill('lr=0.1, 0.01\nseed=1, 2');
+    await page.getByLabel('At most so many at a time').fill('2');
+    await page.getByText('The most all may cost').waitFor({ timeout: 20_000 });
+    await page.getByRole('button', { name: 'Submit 4 jobs' }).click();
+    await page.waitForURL(/\/groups\/group_/, { timeout: 30_000 });
+    await page.getByText('The same job 4 times, at most 2 at a time.').waitFor({ timeout: 20_000 });
+    expect(problems).toEqual([]);
+    await context.close();
+  });
+
   test('a job that fits nowhere says why and what would change it', async () => {
     const { market } = dashboard;
     const job = await market.client.jobs.create({
@@ -162,10 +180,24 @@ describe('a GPU owner', () => {
   });
 });
 
+test('the page of a machine tells its owner how each try ended and what it earned', async () => {
+  await finishedJob('one-try');
+  const { page, context, problems } = await dashboard.openPage('/gpu-owners');
+  await page.getByRole('link', { name: /All it was given: otter/ }).click();
+  await page.waitForURL(/\/gpu-owners\/prov_/, { timeout: 20_000 });
+  await page.getByText('counts for it').first().waitFor({ timeout: 20_000 });
+  await page.getByText('The program ended successfully.').first().waitFor();
+  expect(await page.getByText('one-try').count()).toBe(0);
+  expect(problems).toEqual([]);
+  await context.close();
+});
+
 describe('every page', () => {
+  let machineId: string;
   let jobId: string;
   let groupId: string;
   beforeAll(async () => {
+    machineId = (await dashboard.market.client.machines.list()).items[0]?.id ?? 'none';
     jobId = await finishedJob('looked-at');
     const { client, image } = dashboard.market;
     const spec = { name: 'sweep', image, command: 'exit 1', requirements: { memory_mib: 64 } };
@@ -181,6 +213,7 @@ describe('every page', () => {
     ['group', `/groups/${groupId}`],
     ['schedules', '/schedules'],
     ['gpu-owners', '/gpu-owners'],
+    ['machine', `/gpu-owners/${machineId}`],
   ];
 
   test('has no accessibility violation and no error, in both themes, at desktop and phone width', async () => {

@@ -1,7 +1,8 @@
-import type { GpuId, GroupId, JobId, LeaseId, ProviderId, UserId } from '@computefabric/protocol/ids';
+import type { GpuId, GroupId, JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
 import { newId } from '@computefabric/protocol/ids';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { testCard, testMachine } from '../testing/test-machine.ts';
 import { failedFilters } from './filters.ts';
 import { type JobNeeds, type MachineView, needsWith, type RunningLease } from './machine-view.ts';
 import { Matcher, rank } from './match.ts';
@@ -9,41 +10,24 @@ import type { QueuedJob } from './queue/queued-job.ts';
 
 const anyNeeds: JobNeeds = needsWith({ gpus: 1, maxPricePerHourMicros: 1_000_000n });
 
+/** A machine with these cards that says nothing else about itself. */
 function machine(name: string, cards: [string, number][], overrides: Partial<MachineView> = {}): MachineView {
-  return {
-    id: `prov_${name}` satisfies ProviderId,
-    ownerId: 'user_owner' satisfies UserId,
-    name,
-    state: 'online',
-    cpuMilli: 16_000,
-    cpuMilliFree: 16_000,
-    memoryMib: 65_536,
-    memoryMibFree: 65_536,
-    pricePerGpuHourMicros: 350_000n,
-    pricePerCpuHourMicros: 20_000n,
-    gpus: cards.map(([card, memoryMib], index) => ({
-      id: `gpu_${name}${index}` satisfies GpuId,
-      name: card,
-      memoryMib,
-      simulated: true,
-      driverVersion: null,
-      computeCapability: null,
-      freeMilli: 1_000,
-    })),
-    spotPercent: 100,
-    sharesGpus: false,
+  return testMachine(name, {
+    gpus: cards.map(([card, memoryMib], index) =>
+      testCard(name, {
+        id: `gpu_${name}${index}` satisfies GpuId,
+        name: card,
+        memoryMib,
+        driverVersion: null,
+        computeCapability: null,
+      }),
+    ),
     region: '',
     cudaVersion: null,
-    diskMibFree: 100_000,
     tier: 'community',
     reliabilityMilli: 1_000,
-    cachedImages: [],
-    availability: 'open',
-    awayInMs: null,
-    restsInMs: null,
-    running: [],
     ...overrides,
-  };
+  });
 }
 
 /** The machine with a try that has these of its GPUs for so long. */

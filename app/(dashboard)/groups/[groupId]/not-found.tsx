@@ -1,21 +1,12 @@
-import { SearchX } from 'lucide-react';
-import Link from 'next/link';
-import { Button } from '@/components/ui/button.tsx';
-import { Empty } from '@/components/ui/empty.tsx';
+import { NotFoundPanel } from '@/components/shell/not-found-panel.tsx';
 
 export default function GroupNotFound() {
   return (
-    <Empty
-      icon={SearchX}
+    <NotFoundPanel
       title="There is no such group in your account"
-      titleAs="h1"
-      action={
-        <Button asChild>
-          <Link href="/jobs">All jobs</Link>
-        </Button>
-      }
-    >
-      The address may be mistyped, or the group belongs to somebody else.
-    </Empty>
+      what="the group"
+      href="/jobs"
+      link="All jobs"
+    />
   );
 }

@@ -1,21 +1,7 @@
-import { SearchX } from 'lucide-react';
-import Link from 'next/link';
-import { Button } from '@/components/ui/button.tsx';
-import { Empty } from '@/components/ui/empty.tsx';
+import { NotFoundPanel } from '@/components/shell/not-found-panel.tsx';
 
 export default function JobNotFound() {
   return (
-    <Empty
-      icon={SearchX}
-      title="There is no such job in your account"
-      titleAs="h1"
-      action={
-        <Button asChild>
-          <Link href="/jobs">All jobs</Link>
-        </Button>
-      }
-    >
-      The address may be mistyped, or the job belongs to somebody else.
-    </Empty>
+    <NotFoundPanel title="There is no such job in your account" what="the job" href="/jobs" link="All jobs" />
   );
 }
