@@ -1,19 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { invariant } from '@computefabric/runtime/invariant';
 import { checkedBytes } from './checked-bytes.ts';
 import { isObjectKey, type ObjectFacts, type ObjectStore } from './object-store.ts';
 
+/** No request lasts for half as long as nothing must have been written to a file that counts as left over. */
+const leftOverMs = 3_600_000;
+
 /**
  * Objects in a folder, each at its key. Bytes arrive in `incoming/`, are forced to disk and then renamed, so a
- * file at its final place is always whole. What a crash left in `incoming/` is removed here.
+ * file at its final place is always whole. What a crash left in `incoming/` is removed here, long after: another
+ * orchestrator on the same folder may be receiving now.
  */
 export async function openDiskObjectStore(root: string): Promise<ObjectStore> {
   const incoming = join(root, 'incoming');
   await mkdir(incoming, { recursive: true });
-  for (const name of await readdir(incoming)) await rm(join(incoming, name), { force: true });
+  await removeLeftOvers(incoming);
 
   return {
     async put(key, body, facts, signal) {
@@ -71,6 +75,14 @@ async function flushFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+async function removeLeftOvers(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const facts = await stat(path).catch(() => null); // renamed or removed meanwhile
+    if (facts && Date.now() - facts.mtimeMs > leftOverMs) await rm(path, { force: true });
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -105,6 +105,25 @@ describe.each(['disk', 'S3', 'S3 that checks nothing'])('an object store on %s',
     await store.remove('job_1/gone');
     expect(await read('job_1/gone', 0, 9)).toBeNull();
   });
+});
+
+test('an orchestrator that starts removes what a crash left, and nothing that another one is receiving', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cf-objects-'));
+  const first = await openDiskObjectStore(folder);
+  const longAgo = new Date(Date.now() - 2 * 3_600_000);
+  await writeFile(join(folder, 'incoming', 'left-over'), 'half of it');
+  await utimes(join(folder, 'incoming', 'left-over'), longAgo, longAgo);
+  const bytes = randomBytes(100_000);
+  async function* interrupted() {
+    yield bytes.subarray(0, 50_000);
+    await openDiskObjectStore(folder);
+    yield bytes.subarray(50_000);
+  }
+  await first.put('job_1/whole', interrupted(), factsOf(bytes), never);
+  const found = await first.open('job_1/whole', { start: 0, end: bytes.length - 1 });
+  expect(found && (await buffer(found)).equals(bytes)).toBe(true);
+  expect(await readdir(join(folder, 'incoming'))).toEqual([]);
+  await rm(folder, { recursive: true, force: true });
 });
 
 test('keys that could leave their place are none', () => {
