@@ -1,9 +1,11 @@
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import type { MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import type { TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
 import type { Clock } from '@computefabric/runtime/clock';
 import { toError } from '@computefabric/runtime/errors';
 import { invariant, never } from '@computefabric/runtime/invariant';
 import type { Logger } from '@computefabric/runtime/log';
+import type { Signer } from '@computefabric/runtime/receipts/signatures';
 import { DeadlineError, pause, withDeadline } from '@computefabric/runtime/wait';
 import { type Admission, admit, type OwnerTerms, type TakenResources } from './admission/admit.ts';
 import type { ContainerDriver } from './container/container-driver.ts';
@@ -24,6 +26,8 @@ export interface AgentOptions {
   home: AgentHome;
   client: ControlPlaneClient;
   credential: Credential;
+  /** Signs the metering of this machine's tries. */
+  signer: Signer;
   driver: ContainerDriver;
   /** What the machine has now, with the owner's prices. */
   inventory: () => Promise<Inventory>;
@@ -76,6 +80,7 @@ export class Agent implements SessionTasks {
     this.#session = new Session({
       client: options.client,
       credential: options.credential,
+      signingKey: options.signer.publicKey,
       inventory: () => this.#look(),
       tasks: this,
       clock: options.bootClock,
@@ -155,13 +160,23 @@ export class Agent implements SessionTasks {
       [...this.#runners.values()]
         // Of a try that is over and cleaned up only its release is on the way: there is nothing to keep alive.
         .filter(({ record }) => record.aliveUntil !== null && !(record.endReported && record.removed))
-        .map(({ record, progress }) => ({
-          lease_id: record.spec.lease_id,
-          fence: record.spec.fence,
-          task_state: record.state,
-          progress: progress && { done_bytes: progress.bytesDone, total_bytes: progress.bytesTotal },
-        }))
+        .map((runner) => {
+          const { record, progress } = runner;
+          const countersigned = runner.takeCountersignature();
+          return {
+            lease_id: record.spec.lease_id,
+            fence: record.spec.fence,
+            task_state: record.state,
+            progress: progress && { done_bytes: progress.bytesDone, total_bytes: progress.bytesTotal },
+            ...(countersigned ? { countersigned } : {}),
+          };
+        })
     );
+  }
+
+  metered(leaseId: string, record: MeteringRecord): void {
+    const runner = this.#runners.get(leaseId);
+    if (runner) this.#watch(leaseId, runner.witness(record));
   }
 
   marketAway(heard: Heard): void {
@@ -254,11 +269,12 @@ export class Agent implements SessionTasks {
   }
 
   #walk(journal: TaskJournal): void {
-    const { driver, clock, bootClock, log, network, guarded } = this.#options;
+    const { driver, clock, bootClock, log, network, guarded, signer } = this.#options;
     const { spec } = journal.record;
     const runner = new TaskRunner({
       journal,
       reports: this.#reports(spec),
+      signer,
       driver,
       clock,
       bootClock,

@@ -14,6 +14,7 @@ import { obtainCredential } from './control-plane/credential.ts';
 import { startGuard } from './guard-process.ts';
 import { type AgentHome, agentHome, obtainAgentId, prepareHome } from './home/agent-home.ts';
 import { systemBootClock } from './home/boot-clock.ts';
+import { obtainSigningKey } from './home/signing-key.ts';
 import { takeLock } from './home/home-lock.ts';
 import { discoverInventory } from './inventory/discover-inventory.ts';
 import { StartError } from './start-error.ts';
@@ -79,6 +80,7 @@ export async function compose(
     home,
     client,
     credential,
+    signer: await obtainSigningKey(home),
     driver,
     inventory: () => discoverInventory(config, driver),
     network: config.network,

@@ -24,6 +24,7 @@ import {
   startedLease,
 } from '@computefabric/protocol/provider-api/v1/leases';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
+import type { Countersignature, MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import type { z } from 'zod';
 import type { BootClock, Moment } from '../home/boot-clock.ts';
 import { type CallParts, CallRefused } from './client.ts';
@@ -209,11 +210,11 @@ export class LeaseReports {
   }
 
   /**
-   * The try is over.
+   * The try is over. Gives the last record of its running time, for us to sign; none from an older market.
    *
    * @throws LogsIncomplete
    */
-  async ended(report: EndReport, signal: AbortSignal): Promise<void> {
+  async ended(report: EndReport, signal: AbortSignal): Promise<MeteringRecord | undefined> {
     const body = {
       reason: report.reason,
       detail: report.detail?.slice(0, detailChars) ?? null,
@@ -221,7 +222,8 @@ export class LeaseReports {
       log_chunks: report.logChunks,
     };
     try {
-      await this.#report(endedLease, { params: this.#params, body }, { deadlineMs }, signal);
+      const parts = { params: this.#params, body };
+      return (await this.#report(endedLease, parts, { deadlineMs }, signal)).metering;
     } catch (thrown) {
       if (!(thrown instanceof CallRefused) || thrown.code !== 'lease/logs-incomplete') throw thrown;
       const { next_seq: nextSeq } = thrown.details;
@@ -230,8 +232,9 @@ export class LeaseReports {
   }
 
   /** Nothing of the try is left on this machine. */
-  async released(signal: AbortSignal): Promise<void> {
-    await this.#report(releasedLease, { params: this.#params, body: {} }, { deadlineMs }, signal);
+  async released(countersigned: Countersignature | null, signal: AbortSignal): Promise<void> {
+    const parts = { params: this.#params, body: countersigned ? { countersigned } : {} };
+    await this.#report(releasedLease, parts, { deadlineMs }, signal);
   }
 
   async #report<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(

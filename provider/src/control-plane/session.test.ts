@@ -3,6 +3,8 @@ import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventor
 import { startedLease } from '@computefabric/protocol/provider-api/v1/leases';
 import type { TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
 import { fenceHeader } from '@computefabric/protocol/provider-api/v1/common';
+import type { MeteringRecord } from '@computefabric/protocol/receipts/metering';
+import { newPrivateKey, signerOf } from '@computefabric/runtime/receipts/signatures';
 import { silentLogger } from '@computefabric/runtime/log';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,16 +38,22 @@ afterEach(async () => {
   expect(market.violations).toEqual([]);
 });
 
+const signingKey = signerOf(newPrivateKey()).publicKey;
+
 class Tasks implements SessionTasks {
   readonly verdicts: Array<[string, Verdict]> = [];
   readonly offers: TaskSpec[] = [];
   readonly outages: Heard[] = [];
+  readonly records: MeteringRecord[] = [];
   specs: TaskSpec[] = [];
   held() {
     return this.specs.map(({ lease_id, fence }) => ({ lease_id, fence, task_state: 'running' as const }));
   }
   beating() {
     return this.held().map((task) => ({ ...task, progress: null }));
+  }
+  metered(_leaseId: string, record: MeteringRecord) {
+    this.records.push(record);
   }
   marketAway(heard: Heard) {
     this.outages.push(heard);
@@ -78,6 +86,7 @@ async function connect(
     client,
     credential,
     inventory,
+    signingKey,
     tasks,
     clock: systemBootClock,
     log: silentLogger,
@@ -227,6 +236,7 @@ test('a machine that the orchestrator does not know is told what to do', async (
     client: other,
     credential,
     inventory: () => Promise.resolve(testInventory()),
+    signingKey,
     tasks: new Tasks(),
     clock: systemBootClock,
     log: silentLogger,

@@ -11,6 +11,7 @@ import {
   type TaskSpec,
   type Verdict,
 } from '@computefabric/protocol/provider-api/v1/session';
+import type { MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import { backoffMs } from '@computefabric/runtime/backoff';
 import type { Logger } from '@computefabric/runtime/log';
 import { pause } from '@computefabric/runtime/wait';
@@ -46,6 +47,8 @@ export interface SessionTasks {
    * @param stopWithinSeconds when it is to stop: SIGKILL after this long if that is sooner than its grace time
    */
   verdict(leaseId: string, verdict: Verdict, heard: Heard, stopWithinSeconds: number | null): void;
+  /** The market has written down how long a try has run: it asks for our signature. */
+  metered(leaseId: string, record: MeteringRecord): void;
   /** The market is away for everybody: tries need not stop for fear that they were given to others. */
   marketAway(heard: Heard): void;
   offer(spec: TaskSpec): void;
@@ -55,6 +58,8 @@ export interface SessionOptions {
   client: ControlPlaneClient;
   credential: Credential;
   inventory: () => Promise<Inventory>;
+  /** The public key of what this machine signs. */
+  signingKey: string;
   tasks: SessionTasks;
   clock: BootClock;
   log: Logger;
@@ -211,7 +216,14 @@ export class Session {
       try {
         const reply = await client.call(
           hello,
-          { body: { agent_version: agentVersion, inventory, tasks: held } },
+          {
+            body: {
+              agent_version: agentVersion,
+              inventory,
+              tasks: held,
+              signing_key: this.#options.signingKey,
+            },
+          },
           { bearer: credential.bearer, deadlineMs: callDeadlineMs, signal },
         );
         this.#unansweredHellos -= 1;
@@ -391,6 +403,7 @@ export class Session {
       const answer = byLease.get(lease_id);
       const within = answer?.stop_within_seconds ?? null;
       this.#options.tasks.verdict(lease_id, answer?.verdict ?? 'gone', heard, within);
+      if (answer?.metering) this.#options.tasks.metered(lease_id, answer.metering);
     }
   }
 }

@@ -8,6 +8,8 @@ export interface AgentHome {
   root: string;
   /** The machine's identity on the market. */
   credential: string;
+  /** What it signs its metering with. */
+  signingKey: string;
   /** Marks what agents of this folder make on the engine. */
   agentId: string;
   /** Names the process that works in this folder. */
@@ -24,6 +26,7 @@ export function agentHome(root: string): AgentHome {
   return {
     root,
     credential: join(root, 'credential.json'),
+    signingKey: join(root, 'signing-key.pem'),
     agentId: join(root, 'agent-id'),
     agentLock: join(root, 'agent.lock'),
     guardLock: join(root, 'guard.lock'),

@@ -6,6 +6,7 @@ import type { BootClock } from '../home/boot-clock.ts';
 import type { TaskOutput } from '../run-logs/task-output.ts';
 import type { TaskJournal } from './journal.ts';
 import type { StopCause } from './task-record.ts';
+import type { MeteringWitness } from './witness-metering.ts';
 
 /** What every task on this machine shares. */
 export interface TaskDeps {
@@ -25,6 +26,7 @@ export interface TaskContext extends TaskDeps {
   journal: TaskJournal;
   reports: LeaseReports;
   output: TaskOutput;
+  witness: MeteringWitness;
   /** The container that this process has made and not tried to start yet: there is no need to look at it first. */
   unstarted: { containerId: string | null };
   /** Aborts when the task must be let go at once: it is not ours any more, or this process leaves. */

@@ -1,6 +1,7 @@
 import { reportedEndReason } from '@computefabric/protocol/end-reason';
 import { taskState } from '@computefabric/protocol/lease-state';
 import { taskSpec } from '@computefabric/protocol/provider-api/v1/session';
+import { countersignature } from '@computefabric/protocol/receipts/metering';
 import { z } from 'zod';
 import { moment } from '../home/boot-clock.ts';
 
@@ -66,6 +67,8 @@ export const taskRecord = z.strictObject({
   /** Output and result files have arrived. */
   saved: z.boolean(),
   endReported: z.boolean(),
+  /** Our signature of the last record of its running time, sent with the release. Not in journals of older agents. */
+  countersigned: countersignature.nullable().default(null),
   /** Container and all are gone from this machine. */
   removed: z.boolean(),
   released: z.boolean(),
@@ -93,6 +96,7 @@ export function newTaskRecord(spec: TaskRecord['spec']): TaskRecord {
     stateSaved: false,
     saved: false,
     endReported: false,
+    countersigned: null,
     removed: false,
     released: false,
   };

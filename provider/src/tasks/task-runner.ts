@@ -1,7 +1,9 @@
 import type { TaskState } from '@computefabric/protocol/lease-state';
+import type { Countersignature, MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import { backoffMs } from '@computefabric/runtime/backoff';
 import { toError } from '@computefabric/runtime/errors';
 import { withLogContext } from '@computefabric/runtime/log';
+import type { Signer } from '@computefabric/runtime/receipts/signatures';
 import { pause } from '@computefabric/runtime/wait';
 import type { PullProgress } from '../container/container-driver.ts';
 import { LeaseGone, type LeaseReports } from '../control-plane/lease-reports.ts';
@@ -21,12 +23,14 @@ import { saveState } from './steps/save-state.ts';
 import { startContainer } from './steps/start-container.ts';
 import type { TaskContext, TaskDeps } from './task-context.ts';
 import { TaskFailure } from './task-failure.ts';
+import { MeteringWitness } from './witness-metering.ts';
 import { mayRun, nextStep, outcomeOfStop, type TaskStep } from './task-machine.ts';
 import type { StopCause, TaskRecord } from './task-record.ts';
 
 export interface TaskRunnerOptions extends TaskDeps {
   journal: TaskJournal;
   reports: LeaseReports;
+  signer: Signer;
   /** The task's state or progress has changed. */
   onNews: (news: 'state' | 'progress') => void;
 }
@@ -48,7 +52,7 @@ const steps: Record<Exclude<TaskStep, 'forget'>, (task: TaskContext) => Promise<
   'report-end': reportEnd,
   'clean-up': cleanUp,
   'report-release': async ({ journal, reports, signal }) => {
-    await reports.released(signal);
+    await reports.released(journal.record.countersigned, signal);
     await journal.update({ released: true });
   },
 };
@@ -75,6 +79,7 @@ export class TaskRunner {
   readonly #let = new AbortController();
   readonly #halt = new AbortController();
   readonly #expired = new AbortController();
+  readonly #witness: MeteringWitness;
   #output: TaskOutput | undefined;
   #progress: PullProgress | null = null;
   #startReport: Promise<void> | undefined;
@@ -82,6 +87,12 @@ export class TaskRunner {
 
   constructor(options: TaskRunnerOptions) {
     this.#options = options;
+    this.#witness = new MeteringWitness({
+      signer: options.signer,
+      spec: options.journal.record.spec,
+      clock: options.bootClock,
+      log: options.log,
+    });
     if (options.journal.record.stop) this.#halt.abort();
   }
 
@@ -96,6 +107,15 @@ export class TaskRunner {
   /** How far the image has come; null when nothing is being pulled. */
   get progress(): PullProgress | null {
     return this.state === 'pulling' ? this.#progress : null;
+  }
+
+  /** Signs a record of the running time; the signature goes with the next heartbeat. */
+  async witness(record: MeteringRecord): Promise<void> {
+    await this.#witness.signForHeartbeat(record, this.record.startedAt);
+  }
+
+  takeCountersignature(): Countersignature | undefined {
+    return this.#witness.takeUnsent();
   }
 
   /** Walks the task to its end. The same promise for every caller; it never rejects. */
@@ -248,6 +268,7 @@ export class TaskRunner {
     return {
       ...this.#options,
       output,
+      witness: this.#witness,
       unstarted: { containerId: null },
       signal: this.#let.signal,
       halt: this.#halt.signal,

@@ -12,6 +12,7 @@ import { ControlPlaneClient } from '../control-plane/client.ts';
 import { obtainCredential } from '../control-plane/credential.ts';
 import { type AgentHome, agentHome, prepareHome } from '../home/agent-home.ts';
 import { systemBootClock } from '../home/boot-clock.ts';
+import { obtainSigningKey } from '../home/signing-key.ts';
 import { FakeOrchestrator } from './fake-orchestrator.ts';
 import { testInventory } from './test-inventory.ts';
 
@@ -79,6 +80,7 @@ export class AgentBench {
       home: this.home,
       client,
       credential,
+      signer: await obtainSigningKey(this.home),
       driver: this.driver,
       inventory: () => Promise.resolve(this.#inventory),
       network: 'none',

@@ -10,6 +10,7 @@ import { fenceHeader, sessionHeader } from '@computefabric/protocol/provider-api
 import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
 import * as sessionApi from '@computefabric/protocol/provider-api/v1/session';
 import type { TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
+import type { Countersignature, MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import { AppError } from '@computefabric/runtime/errors';
 import { pause } from '@computefabric/runtime/wait';
 import type { z } from 'zod';
@@ -40,6 +41,11 @@ export interface FakeLease {
   effects: string[];
   taskStates: string[];
   progress: number[];
+  /** The record of its running time to be signed, with the answer to the next heartbeat. */
+  dueRecord: MeteringRecord | null;
+  /** The one that comes with the answer to `ended`. */
+  lastRecord: MeteringRecord | null;
+  countersigned: Countersignature[];
 }
 
 interface Settings {
@@ -161,6 +167,9 @@ export class FakeOrchestrator {
       effects: [],
       taskStates: [],
       progress: [],
+      dueRecord: null,
+      lastRecord: null,
+      countersigned: [],
     };
     this.leases.set(spec.lease_id, lease);
     this.offerAgain(spec);
@@ -381,8 +390,17 @@ export class FakeOrchestrator {
       if (lease && verdict !== 'gone') {
         if (lease.taskStates.at(-1) !== task.task_state) lease.taskStates.push(task.task_state);
         if (task.progress) lease.progress.push(task.progress.done_bytes);
+        if (task.countersigned) lease.countersigned.push(task.countersigned);
       }
-      return { lease_id: task.lease_id, verdict, stop_within_seconds: lease?.stopWithinSeconds ?? null };
+      const metering = lease?.dueRecord;
+      if (lease) lease.dueRecord = null;
+      const stopWithinSeconds = lease?.stopWithinSeconds ?? null;
+      return {
+        lease_id: task.lease_id,
+        verdict,
+        stop_within_seconds: stopWithinSeconds,
+        ...(metering ? { metering } : {}),
+      };
     });
     return { lease_ttl_seconds: this.#settings.leaseTtlSeconds, tasks };
   }
@@ -454,8 +472,11 @@ export class FakeOrchestrator {
       }
       case leaseApi.endedLease: {
         const body = read(leaseApi.endedLease.body, given.body);
-        if (lease.state === 'releasing' || lease.state === 'released')
-          return { ended_at: new Date().toISOString() };
+        const reply = {
+          ended_at: new Date().toISOString(),
+          ...(lease.lastRecord ? { metering: lease.lastRecord } : {}),
+        };
+        if (lease.state === 'releasing' || lease.state === 'released') return reply;
         need(lease, 'active');
         if (lease.chunks.length < body.log_chunks) {
           throw new AppError('lease/logs-incomplete', { details: { next_seq: lease.chunks.length } });
@@ -463,14 +484,17 @@ export class FakeOrchestrator {
         lease.ended = body;
         lease.state = 'releasing';
         lease.effects.push(`ended:${body.reason}`);
-        return { ended_at: new Date().toISOString() };
+        return reply;
       }
-      case leaseApi.releasedLease:
+      case leaseApi.releasedLease: {
+        const { countersigned } = read(leaseApi.releasedLease.body, given.body);
         if (lease.state === 'released') return {};
+        if (countersigned) lease.countersigned.push(countersigned);
         need(lease, 'releasing');
         lease.state = 'released';
         lease.effects.push('released');
         return this.onReleased?.(lease).then(() => ({})) ?? {};
+      }
       default:
         throw new Error(`no such call: ${contract.id}`);
     }
