@@ -44,7 +44,7 @@ export async function notify(tx: Tx, channel: Channel, payload = ''): Promise<vo
 }
 
 /** Ids in one signal: PostgreSQL carries up to 8000 bytes, and an id has at most 32. */
-const idsPerSignal = 200;
+export const idsPerSignal = 200;
 
 /** The same about many ids at once; those who listen hear of each. */
 export async function notifyAll(tx: Tx, channel: Channel, ids: readonly string[]): Promise<void> {

@@ -1,15 +1,14 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import type { GpuId, JobId, ProviderId } from '@computefabric/protocol/ids';
 import { formatUsd } from '@computefabric/protocol/money';
-import { notifyAll } from '../background/signals.ts';
 import type { Placement, PlacementSet } from '../matching/match.ts';
 import { ratePerHourMicros, unitPriceMicros } from '../pricing/price.ts';
 import {
   type Grant,
-  listHoldingLeases,
-  listPresentGpus,
+  type HeldRoom,
   lockOpenProviders,
   type OpenProvider,
+  readRooms,
   writeGrants,
 } from './grant.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
@@ -57,8 +56,12 @@ async function grantAll(
   const all = sets.flat();
   const providerIds = inOrder(all.map(({ providerId }) => providerId));
   const machines = await lockOpenProviders(tx, providerIds);
-  const present = await listPresentGpus(tx, inOrder(all.flatMap(({ gpuIds }) => gpuIds)));
-  const rooms = new Rooms(machines, await listHoldingLeases(tx, providerIds));
+  const { held, present } = await readRooms(
+    tx,
+    [...machines.keys()],
+    all.flatMap(({ gpuIds }) => gpuIds),
+  );
+  const rooms = new Rooms(machines, held);
   const proposed = new Set<JobId>();
   const grants = new Map<PlacementSet, Grant[]>();
   for (const set of sets) {
@@ -77,13 +80,6 @@ async function grantAll(
     const ranksWritten = ranks.filter(({ jobId }) => written.has(jobId)).length;
     if (ranksWritten > 0 && ranksWritten < ranks.length) throw new TornSet(set);
   }
-  const granted = wanted.filter(({ jobId }) => written.has(jobId));
-  await notifyAll(tx, 'cf_provider', inOrder(granted.map(({ provider }) => provider.id)));
-  await notifyAll(
-    tx,
-    'cf_job',
-    granted.map(({ jobId }) => jobId),
-  );
   return sets.map((set) => (grants.get(set)?.every(({ jobId }) => written.has(jobId)) ? 'granted' : 'stale'));
 }
 
@@ -106,7 +102,6 @@ function checkedGrant(
     gpuIds,
     pricePerHourMicros,
     message: `Offered to ${provider.name} at ${formatUsd(pricePerHourMicros)} per hour.`,
-    data: { provider_id: providerId, price_per_hour_micros: String(pricePerHourMicros) },
   };
 }
 
@@ -122,10 +117,7 @@ interface Room {
 class Rooms {
   readonly #rooms: Map<ProviderId, Room>;
 
-  constructor(
-    machines: ReadonlyMap<ProviderId, OpenProvider>,
-    held: Awaited<ReturnType<typeof listHoldingLeases>>,
-  ) {
+  constructor(machines: ReadonlyMap<ProviderId, OpenProvider>, held: readonly HeldRoom[]) {
     this.#rooms = new Map(
       [...machines].map(([id, { cpuMilli, memoryMib, diskFreeMib }]) => [
         id,

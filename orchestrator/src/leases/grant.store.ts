@@ -1,10 +1,9 @@
 import type { Tx } from '@computefabric/db/client';
-import { gpus } from '@computefabric/db/schema/gpus';
-import { leases } from '@computefabric/db/schema/leases';
 import { providers } from '@computefabric/db/schema/providers';
 import type { GpuId, JobId, LeaseId, ProviderId } from '@computefabric/protocol/ids';
 import { holdingLeaseStates } from '@computefabric/protocol/lease-state';
-import { and, asc, eq, inArray, sql } from 'drizzle-orm';
+import { and, asc, eq, sql } from 'drizzle-orm';
+import { idsPerSignal } from '../background/signals.ts';
 import type { JobNeeds } from '../matching/machine-view.ts';
 
 /* Grants are made for many jobs at once: each of these is one statement, whatever their number. */
@@ -26,7 +25,7 @@ export async function lockOpenProviders(tx: Tx, ids: readonly ProviderId[]) {
     .from(providers)
     .where(
       and(
-        anyOf(providers.id, ids),
+        sql`${providers.id} = any(${sql.param([...ids])}::text[])`,
         eq(providers.state, 'online'),
         eq(providers.availability, 'open'),
         sql`(${providers.restsUntil} is null or ${providers.restsUntil} <= now())`,
@@ -38,30 +37,47 @@ export async function lockOpenProviders(tx: Tx, ids: readonly ProviderId[]) {
 }
 export type OpenProvider = NonNullable<ReturnType<Awaited<ReturnType<typeof lockOpenProviders>>['get']>>;
 
-/** What the tries on these machines take. Exact while the machines are locked. */
-export async function listHoldingLeases(tx: Tx, ids: readonly ProviderId[]) {
-  return await tx
-    .select({
-      providerId: leases.providerId,
-      cpuMilli: leases.cpuMilli,
-      memoryMib: leases.memoryMib,
-      diskMib: leases.diskMib,
-      gpuIds: leases.gpuIds,
-      gpuMilli: leases.gpuMilli,
-    })
-    .from(leases)
-    .where(and(anyOf(leases.providerId, ids), inArray(leases.state, holdingLeaseStates)));
+/** What a try takes of its machine. */
+export interface HeldRoom {
+  providerId: ProviderId;
+  cpuMilli: number;
+  memoryMib: number;
+  diskMib: number;
+  gpuIds: GpuId[];
+  gpuMilli: number;
 }
 
-/** Those of the cards that their machines have now. */
-export async function listPresentGpus(tx: Tx, ids: readonly GpuId[]): Promise<Map<GpuId, ProviderId>> {
-  if (ids.length === 0) return new Map();
-  const rows = await tx
-    .select({ id: gpus.id, providerId: gpus.providerId })
-    .from(gpus)
-    .where(and(anyOf(gpus.id, ids), eq(gpus.present, true)));
-  return new Map(rows.map((row) => [row.id, row.providerId]));
+/**
+ * What the tries on these machines take, and which of the cards their machines have now: in one statement of its
+ * own, so that it sees what was true once the machines were locked.
+ */
+export async function readRooms(
+  tx: Tx,
+  providerIds: readonly ProviderId[],
+  gpuIds: readonly GpuId[],
+): Promise<{ held: HeldRoom[]; present: ReadonlyMap<GpuId, ProviderId> }> {
+  const { rows } = await tx.execute<
+    Omit<HeldRoom, 'gpuIds'> & { gpuIds: GpuId[] | null; card: GpuId | null }
+  >(sql`
+    select provider_id as "providerId", cpu_milli as "cpuMilli", memory_mib as "memoryMib", disk_mib as "diskMib",
+      gpu_ids as "gpuIds", gpu_milli as "gpuMilli", null as card
+    from leases where provider_id = any(${sql.param([...providerIds])}::text[]) and state in (${holding})
+    union all
+    select provider_id, 0, 0, 0, null, 0, id from gpus
+    where id = any(${sql.param([...gpuIds])}::text[]) and present`);
+  const held: HeldRoom[] = [];
+  const present = new Map<GpuId, ProviderId>();
+  for (const { card, ...row } of rows) {
+    if (card !== null) present.set(card, row.providerId);
+    else held.push({ ...row, gpuIds: row.gpuIds ?? [] });
+  }
+  return { held, present };
 }
+
+const holding = sql.join(
+  holdingLeaseStates.map((state) => sql.raw(`'${state}'`)),
+  sql`, `,
+);
 
 /** What is written of a grant. */
 export interface Grant {
@@ -72,12 +88,11 @@ export interface Grant {
   gpuIds: GpuId[];
   pricePerHourMicros: bigint;
   message: string;
-  data: Record<string, unknown>;
 }
 
 /**
- * queued → preparing, with the leases that are offered and the events that tell of it, in one statement. A job
- * that does not wait any more is left out. Offers die unanswered after `offerSeconds`.
+ * queued → preparing, with the leases that are offered, the events that tell of it and the signals to machines and
+ * readers, in one statement. A job that does not wait any more is left out. Offers die unanswered after `offerSeconds`.
  *
  * @returns the jobs for which it was written
  */
@@ -88,20 +103,19 @@ export async function writeGrants(
 ): Promise<ReadonlySet<JobId>> {
   // In the order of ids, in which everybody locks several jobs.
   const rows = grants
-    .map(({ jobId, provider, leaseId, gpuIds, pricePerHourMicros, message, data }) => ({
+    .map(({ jobId, provider, leaseId, gpuIds, pricePerHourMicros, message }) => ({
       job_id: jobId,
       lease_id: leaseId,
       provider_id: provider.id,
       price: String(pricePerHourMicros),
       gpu_ids: gpuIds,
       message,
-      data,
     }))
     .toSorted((a, b) => (a.job_id < b.job_id ? -1 : 1));
   const { rows: written } = await tx.execute<{ id: JobId }>(sql`
     with asked as (
       select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as asked (
-        job_id text, lease_id text, provider_id text, price bigint, gpu_ids text[], message text, data jsonb)
+        job_id text, lease_id text, provider_id text, price bigint, gpu_ids text[], message text)
     ), assigned as (
       update jobs set state = 'preparing', lease_id = asked.lease_id, attempts = jobs.attempts + 1,
         event_seq = jobs.event_seq + 1
@@ -116,15 +130,19 @@ export async function writeGrants(
       from assigned
     ), told as (
       insert into job_events (job_id, seq, type, message, state, lease_id, data)
-      select job_id, event_seq, 'matched', message, 'preparing', lease_id, data from assigned
+      select job_id, event_seq, 'matched', message, 'preparing', lease_id,
+        jsonb_build_object('provider_id', provider_id, 'price_per_hour_micros', price::text)
+      from assigned
+    ), signals as (
+      select count(pg_notify('cf_job', job_ids)) from (
+        select string_agg(job_id, ' ') as job_ids from (
+          select job_id, row_number() over () / ${idsPerSignal}::int as part from assigned) parts group by part) told_of
+      union all
+      select count(pg_notify('cf_provider', provider_ids)) from (
+        select string_agg(provider_id, ' ') as provider_ids from (
+          select provider_id, row_number() over () / ${idsPerSignal}::int as part
+          from (select distinct provider_id from assigned) machines) parts group by part) told_of
     )
-    select job_id as id from assigned`);
+    select job_id as id from assigned, (select sum(count) from signals) sent`);
   return new Set(written.map(({ id }) => id));
-}
-
-function anyOf<T extends string>(
-  column: typeof providers.id | typeof gpus.id | typeof leases.providerId,
-  ids: readonly T[],
-) {
-  return sql`${column} = any(${sql.param([...ids])}::text[])`;
 }

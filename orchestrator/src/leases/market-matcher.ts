@@ -1,8 +1,9 @@
 import type { Db } from '@computefabric/db/client';
 import { type JobId, jobId, type ProviderId, providerId } from '@computefabric/protocol/ids';
 import type { Logger } from '@computefabric/runtime/log';
-import { loadMachines, loadQueuedJobs, pageQueuedJobs } from '../matching/market.store.ts';
+import { type KnownCards, loadMachines } from '../matching/market.store.ts';
 import { Matcher, type PlacementSet, type Preemption } from '../matching/match.ts';
+import { KnownNeeds, loadQueuedJobs, pageQueuedJobs } from '../matching/queued-jobs.store.ts';
 import { grantLeases } from './grant-leases.ts';
 import type { LeaseSettings } from './lease-deps.ts';
 import { preemptLease } from './preempt-lease.ts';
@@ -44,6 +45,10 @@ export class MarketMatcher {
   readonly #matcher = new Matcher();
   readonly #jobs = new Set<JobId>();
   readonly #machines = new Set<ProviderId>();
+  readonly #knownNeeds = new KnownNeeds();
+  #knownCards: KnownCards = new Map();
+  /** Rings when a line of the change feed has come. */
+  #news = newBell();
   #reload = true;
   #reloadedAtMs = 0;
   /** There are more jobs in the database than fitted into memory. */
@@ -72,6 +77,7 @@ export class MarketMatcher {
     if (job.success) this.#jobs.add(job.data);
     else if (machine.success) this.#machines.add(machine.data);
     else this.#reload = true;
+    this.#news.ring();
   }
 
   /** A job is final; it may have waited until then. */
@@ -80,30 +86,38 @@ export class MarketMatcher {
     if (job.success) this.#matcher.queue.remove(job.data);
   }
 
-  /** Places what can be placed now. */
+  /** Places what can be placed now, and what comes while that is being committed. */
   async pass(): Promise<MatchPass> {
     const pass: MatchPass = { granted: 0, stale: 0, preempted: 0, nextMs: null };
-    const underWay: Group[] = [];
+    const underWay = new Set<Group>();
     this.#matcher.queue.wakeRested(this.#clock());
     for (const id of this.#matcher.fleet.takeRested(this.#clock())) this.#machines.add(id);
     try {
       for (let group = 0; group < groupsPerPass; group += 1) {
-        await this.#refresh(underWay.flatMap(({ sets }) => sets));
+        this.#news = newBell();
+        await this.#refresh([...underWay].flatMap(({ sets }) => sets));
         const { sets, preemptions, more } = this.#matcher.propose(groupSize, this.#clock());
-        if (underWay.length >= groupsUnderWay) await underWay.shift()?.done;
+        if (underWay.size >= groupsUnderWay) await oneOf(underWay);
         if (sets.length > 0) {
-          const done = this.#grant(sets, pass);
+          const started: Group = {
+            sets,
+            done: this.#grant(sets, pass).finally(() => underWay.delete(started)),
+          };
           // A rejection is heard of when its turn comes; until then it must not count as unhandled.
-          done.catch(() => undefined);
-          underWay.push({ sets, done });
+          started.done.catch(() => undefined);
+          underWay.add(started);
         }
         pass.preempted += await this.#preempt(preemptions);
-        if (!more) break;
+        if (more) continue;
+        // Whoever comes now does not wait for those before to be written, only for a free place among them.
+        while (underWay.size > 0 && !this.#news.hasRung) await oneOf(underWay, this.#news.rung);
+        // An old view is not looked at again and again: that is for the next pass, after a rest.
+        if (!this.#news.hasRung || pass.stale > 0) break;
       }
       for (const { done } of underWay) await done;
     } finally {
       // Also after a failure nothing is under way when the next pass begins.
-      await Promise.allSettled(underWay.map(({ done }) => done));
+      await Promise.allSettled([...underWay].map(({ done }) => done));
     }
     // Only asked for here: whoever comes back now would wait for the next signal, which may be long in coming.
     pass.nextMs = earlier(
@@ -178,8 +192,8 @@ export class MarketMatcher {
     if (jobs.length === 0 && machines.length === 0) return;
     try {
       const [rows, views] = await Promise.all([
-        loadQueuedJobs(this.#db, jobs),
-        loadMachines(this.#db, machines),
+        loadQueuedJobs(this.#db, jobs, this.#knownNeeds),
+        loadMachines(this.#db, machines, this.#knownCards),
       ]);
       const now = this.#clock();
       const there = new Set(rows.map(({ id }) => id));
@@ -210,7 +224,8 @@ export class MarketMatcher {
   }
 
   async #readAll(): Promise<void> {
-    const views = await loadMachines(this.#db);
+    this.#knownCards = new Map();
+    const views = await loadMachines(this.#db, undefined, this.#knownCards);
     const { fleet, queue } = this.#matcher;
     const known = new Set(views.map(({ id }) => id));
     for (const { id } of Array.from(fleet.machines())) if (!known.has(id)) fleet.remove(id);
@@ -218,7 +233,7 @@ export class MarketMatcher {
     const there = new Set<JobId>();
     let after: JobId | null = null;
     for (;;) {
-      const page = await pageQueuedJobs(this.#db, after, pageSize);
+      const page = await pageQueuedJobs(this.#db, after, pageSize, this.#knownNeeds);
       for (const job of page) {
         there.add(job.id);
         this.#matcher.enqueue(job, this.#clock());
@@ -239,6 +254,33 @@ function earlier(a: number | null, b: number | null): number | null {
 interface Group {
   sets: readonly PlacementSet[];
   done: Promise<void>;
+}
+
+/** Until one of the groups has ended, or the other thing has happened. */
+async function oneOf(groups: ReadonlySet<Group>, or?: Promise<void>): Promise<void> {
+  await Promise.race([...[...groups].map(({ done }) => done), ...(or ? [or] : [])]);
+}
+
+/** Rings once. */
+interface Bell {
+  hasRung: boolean;
+  rung: Promise<void>;
+  ring: () => void;
+}
+
+function newBell(): Bell {
+  let resolve = () => {};
+  const bell: Bell = {
+    hasRung: false,
+    rung: new Promise((done) => {
+      resolve = done;
+    }),
+    ring: () => {
+      bell.hasRung = true;
+      resolve();
+    },
+  };
+  return bell;
 }
 
 /** Empties a set apart from what is busy. */

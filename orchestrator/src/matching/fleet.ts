@@ -206,8 +206,11 @@ export class Fleet {
 
   #countLease(lease: RunningLease, sign: 1 | -1): void {
     if (lease.spot && !lease.stopping) this.evictable += sign;
-    const usage = this.usageOf(lease.userId);
-    this.#usage.set(lease.userId, usage);
+    let usage = this.#usage.get(lease.userId);
+    if (!usage) {
+      usage = { gpuMilli: 0, cpuMilli: 0, memoryMib: 0 };
+      this.#usage.set(lease.userId, usage);
+    }
     usage.gpuMilli += sign * lease.gpuIds.length * lease.gpuMilli;
     usage.cpuMilli += sign * lease.cpuMilli;
     usage.memoryMib += sign * lease.memoryMib;

@@ -26,7 +26,7 @@ export class JobShape {
   /** By label: for which meaning of it the weight holds, and the weight; null for machines that will not do. */
   readonly #weighed: number[] = [];
   readonly #weights: (number | null)[] = [];
-  #kinds: readonly string[] = [];
+  #task: TaskShape | null = null;
   #kindsKnown = -1;
 
   /** @param key `jobShapeKey` of the rest */
@@ -45,15 +45,20 @@ export class JobShape {
 
   /** What it takes, as placement sees it. Kinds are told only where the job does not take any card. */
   task(kinds: ReadonlyMap<string, GpuView>): TaskShape {
-    if (this.#kindsKnown !== kinds.size) {
-      this.#kindsKnown = kinds.size;
-      const accepted = [...kinds].filter(([, gpu]) => this.asked.cards.suits(gpu)).map(([kind]) => kind);
-      // A kind that no card has stands for "none of those there are".
-      const some = accepted.length > 0 ? accepted : ['none'];
-      this.#kinds = this.needs.gpus === 0 || accepted.length === kinds.size ? [] : some;
-    }
+    if (this.#task && this.#kindsKnown === kinds.size) return this.#task;
+    this.#kindsKnown = kinds.size;
+    const accepted = [...kinds].filter(([, gpu]) => this.asked.cards.suits(gpu)).map(([kind]) => kind);
+    // A kind that no card has stands for "none of those there are".
+    const some = accepted.length > 0 ? accepted : ['none'];
     const { cpuMilli, memoryMib, gpus, gpuMilli } = this.needs;
-    return { cpuMilli, memoryMib, gpuCount: gpus, gpuMilli, kinds: this.#kinds };
+    this.#task = {
+      cpuMilli,
+      memoryMib,
+      gpuCount: gpus,
+      gpuMilli,
+      kinds: gpus === 0 || accepted.length === kinds.size ? [] : some,
+    };
+    return this.#task;
   }
 
   /**
@@ -83,12 +88,24 @@ export class JobShape {
   }
 }
 
+/** Of single jobs, by needs and image: the readers of the queue give equal needs as one object. */
+const keysOfNeeds = new WeakMap<JobNeeds, Map<string, string>>();
+
 /** Equal for jobs of one shape. A gang that finds no room says nothing about single jobs, or those of others. */
 export function jobShapeKey(
   needs: JobNeeds,
   image: string,
   gang: (GangOwners & { size: number }) | null,
 ): string {
+  if (gang) return newKey(needs, image, gang);
+  const byImage = keysOfNeeds.get(needs) ?? new Map<string, string>();
+  if (byImage.size === 0) keysOfNeeds.set(needs, byImage);
+  const key = byImage.get(image) ?? newKey(needs, image, null);
+  byImage.set(image, key);
+  return key;
+}
+
+function newKey(needs: JobNeeds, image: string, gang: (GangOwners & { size: number }) | null): string {
   return JSON.stringify({ ...needs, image, gang }, (_, value) =>
     typeof value === 'bigint' ? String(value) : value,
   );

@@ -1,33 +1,35 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { gpus } from '@computefabric/db/schema/gpus';
-import { jobGroups } from '@computefabric/db/schema/job-groups';
 import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import { providers } from '@computefabric/db/schema/providers';
 import { endReasonCodes, endReasonRow } from '@computefabric/protocol/end-reason';
-import type { GpuId, GroupId, JobId, ProviderId, UserId } from '@computefabric/protocol/ids';
+import type { GpuId, GroupId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { holdingLeaseStates } from '@computefabric/protocol/lease-state';
 import { and, asc, eq, inArray, ne, type SQLWrapper, sql } from 'drizzle-orm';
-import type { QueuedJob } from './queue/queued-job.ts';
 import type { MachineView } from './machine-view.ts';
 
-/** Every machine that has ever said hello, or those named, with what is free of it now. */
-export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): Promise<MachineView[]> {
+/** The cards of machines as they were read, by machine: they change with a session's hello only. */
+export type KnownCards = Map<ProviderId, { session: number; cards: MachineView['gpus'] }>;
+
+/**
+ * Every machine that has ever said hello, or those named, with what is free of it now.
+ *
+ * @param known cards that were read before; those of the machines read here are added
+ */
+export async function loadMachines(
+  db: Db | Tx,
+  only?: readonly ProviderId[],
+  known: KnownCards = new Map(),
+): Promise<MachineView[]> {
   if (only?.length === 0) return [];
+  const named = (column: typeof providers.id | typeof leases.providerId | typeof gpus.providerId) =>
+    only ? sql`${column} = any(${sql.param([...only])}::text[])` : undefined;
   const machineRows = await db
-    .select({
-      provider: providers,
-      awayInMs: awayInMs.as('away_in_ms'),
-      restsInMs: restsInMs.as('rests_in_ms'),
-    })
+    .select(machineColumns)
     .from(providers)
-    .where(and(ne(providers.state, 'pending'), only ? inArray(providers.id, [...only]) : undefined))
+    .where(and(ne(providers.state, 'pending'), named(providers.id)))
     .orderBy(asc(providers.id));
-  const gpuRows = await db
-    .select()
-    .from(gpus)
-    .where(and(eq(gpus.present, true), only ? inArray(gpus.providerId, [...only]) : undefined))
-    .orderBy(asc(gpus.providerId), asc(gpus.index));
   const leaseRows = await db
     .select({
       id: leases.id,
@@ -45,13 +47,12 @@ export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): P
     })
     .from(leases)
     .innerJoin(jobs, eq(jobs.id, leases.jobId))
-    .where(
-      and(
-        inArray(leases.state, holdingLeaseStates),
-        only ? inArray(leases.providerId, [...only]) : undefined,
-      ),
-    );
-  const gpusOf = byProvider(gpuRows);
+    .where(and(inArray(leases.state, holdingLeaseStates), named(leases.providerId)));
+  await readCards(
+    db,
+    machineRows.map(({ provider }) => provider),
+    known,
+  );
   const leasesOf = byProvider(leaseRows);
   return machineRows.map(({ provider, awayInMs, restsInMs }) => {
     const taken = leasesOf.get(provider.id) ?? [];
@@ -82,30 +83,87 @@ export async function loadMachines(db: Db | Tx, only?: readonly ProviderId[]): P
       awayInMs,
       restsInMs,
       running: taken,
-      gpus: (gpusOf.get(provider.id) ?? []).map((gpu) => ({
-        id: gpu.id,
-        name: gpu.name,
-        memoryMib: gpu.memoryMib,
-        simulated: gpu.simulated,
-        driverVersion: gpu.driverVersion,
-        computeCapability: gpu.computeCapability,
-        freeMilli: 1_000 - (takenOfGpu.get(gpu.id) ?? 0),
+      gpus: (known.get(provider.id)?.cards ?? []).map((card) => ({
+        ...card,
+        freeMilli: 1_000 - (takenOfGpu.get(card.id) ?? 0),
       })),
     };
   });
 }
 
+const machineColumns = {
+  provider: {
+    id: providers.id,
+    session: providers.session,
+    ownerId: providers.ownerId,
+    name: providers.name,
+    state: providers.state,
+    cpuMilli: providers.cpuMilli,
+    memoryMib: providers.memoryMib,
+    diskFreeMib: providers.diskFreeMib,
+    pricePerGpuHourMicros: providers.pricePerGpuHourMicros,
+    pricePerCpuHourMicros: providers.pricePerCpuHourMicros,
+    spotPercent: providers.spotPercent,
+    sharesGpus: providers.sharesGpus,
+    region: providers.region,
+    cudaVersion: providers.cudaVersion,
+    tier: providers.tier,
+    reliabilityMilli: providers.reliabilityMilli,
+    cachedImages: providers.cachedImages,
+    availability: providers.availability,
+  },
+  // Until a planned absence; 0 while it lasts, null without one.
+  awayInMs: sql<number | null>`case
+    when ${providers.awayFrom} is null or ${providers.awayUntil} <= now() then null
+    else greatest(extract(epoch from ${providers.awayFrom} - now()) * 1000, 0)::float8 end`.as('away_in_ms'),
+  // Until the rest after an offer that was not taken is over.
+  restsInMs: sql<number | null>`case when ${providers.restsUntil} > now()
+    then (extract(epoch from ${providers.restsUntil} - now()) * 1000)::float8 end`.as('rests_in_ms'),
+};
+
+/** Reads the cards of those machines whose session is another than when they were read the last time. */
+async function readCards(
+  db: Db | Tx,
+  machines: readonly { id: ProviderId; session: number }[],
+  known: KnownCards,
+): Promise<void> {
+  const changed = machines.filter(({ id, session }) => known.get(id)?.session !== session);
+  if (changed.length === 0) return;
+  const rows = await db
+    .select({
+      id: gpus.id,
+      providerId: gpus.providerId,
+      name: gpus.name,
+      memoryMib: gpus.memoryMib,
+      simulated: gpus.simulated,
+      driverVersion: gpus.driverVersion,
+      computeCapability: gpus.computeCapability,
+    })
+    .from(gpus)
+    .where(
+      and(
+        eq(gpus.present, true),
+        sql`${gpus.providerId} = any(${sql.param(changed.map(({ id }) => id))}::text[])`,
+      ),
+    )
+    .orderBy(asc(gpus.providerId), asc(gpus.index));
+  const cardsOf = byProvider(rows);
+  for (const { id, session } of changed) {
+    const cards = (cardsOf.get(id) ?? []).map((card) => ({
+      id: card.id,
+      name: card.name,
+      memoryMib: card.memoryMib,
+      simulated: card.simulated,
+      driverVersion: card.driverVersion,
+      computeCapability: card.computeCapability,
+      freeMilli: 1_000,
+    }));
+    known.set(id, { session, cards });
+  }
+}
+
 /** What a job has left of its time limit after moves, in whole seconds; as `leftSeconds` of `metering/usage.ts`. */
 const leftSeconds = sql<number>`greatest(1, ceil(${jobs.timeLimitSeconds} - ${jobs.usedMs} / 1000.0))::int`;
-
-/** Until a planned absence; 0 while it lasts, null without one. */
-const awayInMs = sql<number | null>`case
-  when ${providers.awayFrom} is null or ${providers.awayUntil} <= now() then null
-  else greatest(extract(epoch from ${providers.awayFrom} - now()) * 1000, 0)::float8 end`;
-
-/** Until the rest after an offer that was not taken is over. */
-const restsInMs = sql<number | null>`case when ${providers.restsUntil} > now()
-  then (extract(epoch from ${providers.restsUntil} - now()) * 1000)::float8 end`;
 
 /**
  * A program ends by its time limit; one that was told to stop, by the moment given for that; what has ended is
@@ -153,23 +211,13 @@ export const needsColumns = {
   checkpoint: jobs.checkpoint,
 };
 
-const machineFaults = endReasonCodes.filter((reason) => endReasonRow(reason).requeue);
-
-/** The machine of a job's last try when that failed for the machine's sake; asked only of jobs that have had one. */
-const machineToAvoid = sql<ProviderId | null>`case when ${jobs.attempts} > 0 then (
-  select case when last.end_reason in (${sql.join(
-    machineFaults.map((reason) => sql`${reason}`),
-    sql`, `,
-  )}) then last.provider_id end
-  from leases last where last.job_id = ${jobs.id} order by last.attempt desc limit 1) end`;
-
 /** A machine, or its owner's wish, ended the try; that the peers of its rank fell with it is not their doing. */
 const endedByMachine = endReasonCodes.filter(
   (reason) => endReasonRow(reason).fault === 'provider' && reason !== 'peer-lost',
 );
 
 /** The owners of the machines that ended a started try of a rank of this gang. */
-function spoilersOf(groupId: SQLWrapper | GroupId) {
+export function spoilersOf(groupId: SQLWrapper | GroupId) {
   return sql<UserId[]>`array(
     select distinct machine.owner_id from jobs rank
     join leases try on try.job_id = rank.id join providers machine on machine.id = try.provider_id
@@ -183,69 +231,4 @@ function spoilersOf(groupId: SQLWrapper | GroupId) {
 export async function loadGangSpoilers(db: Db | Tx, groupId: GroupId): Promise<UserId[]> {
   const { rows } = await db.execute<{ owners: UserId[] }>(sql`select ${spoilersOf(groupId)} as owners`);
   return rows[0]?.owners ?? [];
-}
-
-const queuedColumns = {
-  id: jobs.id,
-  userId: jobs.userId,
-  needs: needsColumns,
-  image: jobs.image,
-  priority: jobs.priority,
-  queuedAtMs: sql<number>`(extract(epoch from ${jobs.queuedAt}) * 1000)::float8`,
-  backoffMs: sql<number>`greatest(0, coalesce(extract(epoch from ${jobs.notBefore} - now()) * 1000, 0))::float8`,
-  avoid: machineToAvoid,
-  gangId: jobGroups.id,
-  gangSize: jobGroups.size,
-  // Of a gang that has never run nobody has spoiled anything.
-  gangSpoiledBy: sql<UserId[] | null>`case when ${jobGroups.id} is not null and ${jobs.attempts} > 0
-    then ${spoilersOf(jobGroups.id)} end`,
-};
-
-/** Those of the named jobs that wait for a machine. */
-export async function loadQueuedJobs(db: Db, ids: readonly JobId[]): Promise<QueuedJob[]> {
-  if (ids.length === 0) return [];
-  const rows = await db
-    .select(queuedColumns)
-    .from(jobs)
-    .leftJoin(jobGroups, ofGang)
-    .where(and(eq(jobs.state, 'queued'), sql`${jobs.id} = any(${sql.param([...ids])}::text[])`));
-  return rows.map(toQueuedJob);
-}
-
-/** A page of the jobs that wait for a machine, longest waiting first, after the one named. */
-export async function pageQueuedJobs(db: Db, after: JobId | null, limit: number): Promise<QueuedJob[]> {
-  const last = db
-    .select({ queuedAt: jobs.queuedAt, id: jobs.id })
-    .from(jobs)
-    .where(eq(jobs.id, after ?? 'job_'));
-  const rows = await db
-    .select(queuedColumns)
-    .from(jobs)
-    .leftJoin(jobGroups, ofGang)
-    .where(
-      and(
-        eq(jobs.state, 'queued'),
-        after === null ? undefined : sql`(${jobs.queuedAt}, ${jobs.id}) > (${last})`,
-      ),
-    )
-    .orderBy(asc(jobs.queuedAt), asc(jobs.id))
-    .limit(limit);
-  return rows.map(toQueuedJob);
-}
-
-const ofGang = and(eq(jobGroups.id, jobs.groupId), eq(jobGroups.kind, 'gang'));
-
-function toQueuedJob({
-  gangId,
-  gangSize,
-  gangSpoiledBy,
-  ...job
-}: Omit<QueuedJob, 'gang'> & {
-  gangId: GroupId | null;
-  gangSize: number | null;
-  gangSpoiledBy: UserId[] | null;
-}): QueuedJob {
-  const gang =
-    gangId && gangSize ? { groupId: gangId, size: gangSize, spoiledBy: gangSpoiledBy ?? [] } : null;
-  return { ...job, gang };
 }

@@ -67,6 +67,7 @@ export class Matcher {
   readonly #placer = new Placer(this.fleet.cluster, this.#demand);
   readonly #kept = new Map<JobId, { place: Reservation | null; foundAtMs: number }>();
   readonly #preempted = new Map<JobId, number>();
+  readonly #weighers = new WeakMap<JobShape, (label: number) => number | null>();
   /** First in line, and without a place: from the passes since something became free. */
   #heads: Waiting[] = [];
 
@@ -145,7 +146,7 @@ export class Matcher {
     const taken: { node: number; gpus: number[]; task: TaskShape }[] = [];
     const set: Placement[] = [];
     for (const job of entry.jobs) {
-      const used = new Set(taken.map(({ node }) => node));
+      const used = taken.length === 0 ? noNodes : new Set(taken.map(({ node }) => node));
       const choice = this.#choose(entry.shape, job, { used, mayOwn }, heads, nowMs);
       if (!choice) {
         for (const { node, gpus, task } of taken.reverse()) this.fleet.undo(node, task, gpus);
@@ -185,7 +186,7 @@ export class Matcher {
     nowMs: number,
   ): { node: number; gpus: number[]; task: TaskShape } | null {
     const task = shape.task(this.fleet.kinds);
-    const weigh = (label: number) => shape.weigh(label, this.fleet.labels[label]);
+    const weigh = this.#weigherOf(shape);
     const avoid = job.avoid === null ? undefined : this.fleet.find(job.avoid)?.node;
     const excluded = new Set(used);
     if (avoid !== undefined) excluded.add(avoid);
@@ -208,6 +209,15 @@ export class Matcher {
     }
   }
 
+  /** One for each shape, not for each job: they are asked for every state of every machine. */
+  #weigherOf(shape: JobShape): (label: number) => number | null {
+    const known = this.#weighers.get(shape);
+    if (known) return known;
+    const weigh = (label: number) => shape.weigh(label, this.fleet.labels[label]);
+    this.#weighers.set(shape, weigh);
+    return weigh;
+  }
+
   /** The rules of the moment, and the places that are kept for others. */
   #allows(
     choice: { node: number; gpus: number[] },
@@ -221,6 +231,7 @@ export class Matcher {
     if (machine.reliabilityMilli < job.needs.minReliabilityMilli) return false;
     const { stayMs } = compileNeeds(job.needs);
     if (machine.awayInMs !== null && machine.awayInMs - (nowMs - machine.seenAtMs) < stayMs) return false;
+    if (heads.length === 0) return true;
     const gpuIds = choice.gpus.map((index) => machine.gpus[index]?.id).filter((id) => id !== undefined);
     return heads.every((head) => {
       const place = this.#placeKeptFor(head, nowMs);
@@ -290,6 +301,8 @@ export class Matcher {
     }
   }
 }
+
+const noNodes: ReadonlySet<number> = new Set();
 
 interface Standing {
   account: Account;

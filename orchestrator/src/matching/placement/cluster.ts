@@ -105,6 +105,11 @@ export class Cluster {
     return { cpuMilli, memoryMib, shares, label, gpus };
   }
 
+  /** The GPUs of a node in its own order: numbers of their kinds, and what is free of them. */
+  gpusOf(index: NodeIndex): { readonly kinds: readonly number[]; readonly free: readonly number[] } {
+    return this.#node(index);
+  }
+
   stateOf(index: NodeIndex): NodeState {
     return this.#node(index).state;
   }
@@ -173,7 +178,10 @@ export class Cluster {
     const from = node.state;
     const to = this.#stateFor(cpuMilli, memoryMib, node.shares, node.label, node.kinds, free);
     this.#leave(node, to);
-    Object.assign(node, { cpuMilli, memoryMib, free, state: to });
+    node.cpuMilli = cpuMilli;
+    node.memoryMib = memoryMib;
+    node.free = free;
+    node.state = to;
     this.#enter(index, node, to, from);
   }
 
@@ -200,7 +208,8 @@ export class Cluster {
   }
 
   #account(state: NodeState, sign: 1 | -1): void {
-    for (const [gpu, kind] of state.kinds.entries()) {
+    for (let gpu = 0; gpu < state.kinds.length; gpu += 1) {
+      const kind = state.kinds[gpu] ?? -1;
       this.freeMilliByKind[kind] = (this.freeMilliByKind[kind] ?? 0) + sign * (state.free[gpu] ?? 0);
     }
   }
@@ -223,11 +232,7 @@ export class Cluster {
     nodeKinds: readonly number[],
     nodeFree: readonly number[],
   ): NodeState {
-    const order = nodeFree.map((_, gpu) => gpu);
-    const rank = (gpu: number) => (nodeKinds[gpu] ?? 0) * (wholeGpuMilli + 1) + (nodeFree[gpu] ?? 0);
-    order.sort((a, b) => rank(a) - rank(b));
-    const kinds = order.map((gpu) => nodeKinds[gpu] ?? 0);
-    const free = order.map((gpu) => nodeFree[gpu] ?? 0);
+    const { kinds, free } = inOrder(nodeKinds, nodeFree);
     const key = stateKey(cpuMilli, memoryMib, shares, label, kinds, free);
     const known = this.#stateByKey.get(key);
     if (known) return known;
@@ -250,6 +255,30 @@ export class Cluster {
     this.#stateByKey.set(key, state);
     return state;
   }
+}
+
+/** By kind and then by what is free. By insertion: they are few, and nearly in order. */
+function inOrder(
+  nodeKinds: readonly number[],
+  nodeFree: readonly number[],
+): { kinds: number[]; free: number[] } {
+  const kinds = nodeKinds.slice();
+  const free = nodeFree.slice();
+  for (let next = 1; next < free.length; next += 1) {
+    const kind = kinds[next] ?? 0;
+    const milli = free[next] ?? 0;
+    let at = next;
+    for (; at > 0; at -= 1) {
+      const kindBefore = kinds[at - 1] ?? 0;
+      const milliBefore = free[at - 1] ?? 0;
+      if (kindBefore < kind || (kindBefore === kind && milliBefore <= milli)) break;
+      kinds[at] = kindBefore;
+      free[at] = milliBefore;
+    }
+    kinds[at] = kind;
+    free[at] = milli;
+  }
+  return { kinds, free };
 }
 
 /**

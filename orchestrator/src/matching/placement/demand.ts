@@ -28,6 +28,7 @@ export class Demand {
   /** Arrivals seen so far. */
   arrivals = 0;
   readonly #classes = new Map<string, Counted>();
+  readonly #keys = new WeakMap<TaskShape, string>();
   // The weight of the next arrival. It grows, which is the same as all older weights shrinking.
   #weight = 1;
 
@@ -57,7 +58,8 @@ export class Demand {
 
   #count(task: TaskShape, weight: number): void {
     this.arrivals += 1;
-    const key = shapeKey({ ...task, memoryMib: 0 });
+    const key = this.#keys.get(task) ?? shapeKey({ ...task, memoryMib: 0 });
+    this.#keys.set(task, key);
     const known = this.#classes.get(key);
     if (known) {
       known.weight += weight;

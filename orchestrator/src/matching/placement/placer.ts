@@ -52,6 +52,7 @@ export class Placer {
   readonly #cluster: Cluster;
   readonly #demand: Demand;
   readonly #shapes = new Map<string, ShapeCosts>();
+  #byTask = new WeakMap<TaskShape, ShapeCosts>();
   readonly #shareWorth = new ShareWorth();
   #classes: readonly TaskClass[] = [];
   #protection: Protection;
@@ -110,13 +111,7 @@ export class Placer {
 
   #prepare(task: TaskShape): ShapeCosts {
     this.#estimateIfDue();
-    const key = shapeKey(task);
-    let shape = this.#shapes.get(key);
-    if (!shape) {
-      if (this.#shapes.size >= maxShapes) this.#shapes.clear();
-      shape = new ShapeCosts(task);
-      this.#shapes.set(key, shape);
-    }
+    const shape = this.#costsOf(task);
     if (shape.kindsKnown !== this.#cluster.kindNames.length) {
       shape.accepts = acceptedKinds(this.#cluster, task.kinds);
       shape.kindsKnown = this.#cluster.kindNames.length;
@@ -124,6 +119,24 @@ export class Placer {
     }
     shape.grow(this.#cluster.states.length);
     this.#protection.reprice(task);
+    return shape;
+  }
+
+  /** By the task itself where it is known: the matcher asks with one object for all jobs of a shape. */
+  #costsOf(task: TaskShape): ShapeCosts {
+    const same = this.#byTask.get(task);
+    if (same) return same;
+    const key = shapeKey(task);
+    let shape = this.#shapes.get(key);
+    if (!shape) {
+      if (this.#shapes.size >= maxShapes) {
+        this.#shapes.clear();
+        this.#byTask = new WeakMap();
+      }
+      shape = new ShapeCosts(task);
+      this.#shapes.set(key, shape);
+    }
+    this.#byTask.set(task, shape);
     return shape;
   }
 
@@ -254,28 +267,34 @@ export class Placer {
 
   /** Idle GPUs for a task that takes them whole, cheapest kind first, by the order of the state. */
   #idleGpus({ task, accepts }: ShapeCosts, state: NodeState): number[] {
+    const idle: number[] = [];
+    for (let gpu = 0; gpu < state.free.length; gpu += 1) {
+      if (state.free[gpu] !== wholeGpuMilli || (accepts && accepts[state.kinds[gpu] ?? 0] !== 1)) continue;
+      idle.push(gpu);
+      // Where all are of one kind none is cheaper than another.
+      if (state.onlyKind >= 0 && idle.length === task.gpuCount) return idle;
+    }
     const price = (gpu: number) => this.#protection.kindPrice(state.kinds[gpu] ?? 0);
-    return state.free
-      .flatMap((free, gpu) =>
-        free === wholeGpuMilli && (!accepts || accepts[state.kinds[gpu] ?? 0] === 1) ? [gpu] : [],
-      )
-      .sort((a, b) => price(a) - price(b) || a - b)
-      .slice(0, task.gpuCount);
+    return idle.sort((a, b) => price(a) - price(b) || a - b).slice(0, task.gpuCount);
   }
 
   /** A candidate with the GPUs of the node that stand for those of its state, which are in another order. */
   #choice(shape: ShapeCosts, { state, node, gpu, costMilli }: Candidate): Choice {
-    const own = this.#cluster.read(node).gpus;
+    const own = this.#cluster.gpusOf(node);
     const gpus: number[] = [];
     for (const each of this.#taken(shape, state, gpu)) {
-      const kind = this.#cluster.kindNames[state.kinds[each] ?? -1];
-      const index = own.findIndex(
-        (one, at) => !gpus.includes(at) && one.kind === kind && one.freeMilli === state.free[each],
-      );
-      invariant(index >= 0, `node ${node} is not in its state`);
+      let index = 0;
+      while (
+        index < own.free.length &&
+        (own.kinds[index] !== state.kinds[each] ||
+          own.free[index] !== state.free[each] ||
+          gpus.includes(index))
+      )
+        index += 1;
+      invariant(index < own.free.length, `node ${node} is not in its state`);
       gpus.push(index);
     }
-    return { node, gpus: gpus.sort((a, b) => a - b), costMilli };
+    return { node, gpus: gpus.length > 1 ? gpus.sort((a, b) => a - b) : gpus, costMilli };
   }
 }
 

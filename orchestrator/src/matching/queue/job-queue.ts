@@ -137,7 +137,7 @@ export class JobQueue {
   }
 
   #enter(jobs: QueuedJob[], first: QueuedJob): JobShape {
-    const gangSpoiledBy = [...new Set(jobs.flatMap(({ gang }) => gang?.spoiledBy ?? []))].toSorted();
+    const gangSpoiledBy = first.gang ? spoilersOf(jobs) : nobody;
     const shape = this.#shapeOf(first, gangSpoiledBy);
     let account = this.accounts.get(first.userId);
     if (!account) {
@@ -149,7 +149,7 @@ export class JobQueue {
       lane = new Lane();
       account.lanes.set(shape, lane);
     }
-    const key = Math.min(...jobs.map(orderKey));
+    const key = jobs.length === 1 ? orderKey(first) : Math.min(...jobs.map(orderKey));
     const entry = { jobs, shape, account, key, gangSpoiledBy, gone: false };
     lane.add(entry);
     account.waiting += 1;
@@ -183,4 +183,10 @@ export class JobQueue {
       return;
     }
   }
+}
+
+const nobody: readonly UserId[] = [];
+
+function spoilersOf(ranks: readonly QueuedJob[]): UserId[] {
+  return [...new Set(ranks.flatMap(({ gang }) => gang?.spoiledBy ?? []))].toSorted();
 }
