@@ -113,6 +113,105 @@ export const rules: Record<string, Rule> = {
     }
   },
 
+  'a bill is never for more than ran': function* ({ leases, checkpoints }) {
+    for (const lease of leases) {
+      if (lease.billedMs === 0) continue;
+      const ranMs = Math.max(0, (lease.exitedAt ?? lease.endedAt ?? 0) - (lease.startedAt ?? 0));
+      if (lease.billedMs > ranMs + 1) yield `${lease.id} ran ${ranMs} ms and is billed ${lease.billedMs}`;
+      if (!lease.reason || endReasonRow(lease.reason).billable) continue;
+      const saved = checkpoints.filter((one) => one.lease === lease.id && one.state !== 'arriving');
+      const savedMs = Math.max(0, ...saved.map(({ takenAt }) => takenAt - (lease.startedAt ?? takenAt)));
+      // Older ones are dropped; a state that is still there says at most how far.
+      if (saved.length > 0 && lease.billedMs > savedMs + 1)
+        yield `${lease.id} saved ${savedMs} ms and is billed ${lease.billedMs}`;
+    }
+  },
+
+  'a gang starts whole or not at all': function* ({ jobs, leases, groups }, before) {
+    for (const group of groups) {
+      if (group.kind !== 'gang') continue;
+      const ranks = jobs.filter((job) => job.group === group.id);
+      if (ranks.length !== group.size) yield `${group.id} has ${ranks.length} of ${group.size} ranks`;
+      const fresh = leases.filter(
+        (lease) => isNew(lease, before) && ranks.some((rank) => rank.id === lease.job),
+      );
+      if (fresh.length > 0 && new Set(fresh.map(({ job }) => job)).size < group.size)
+        yield `${group.id} of ${group.size} ranks was given ${list(fresh)}`;
+    }
+  },
+
+  'what comes after waits for what it comes after': function* ({ jobs, leases, groups, dependencies }) {
+    const endsOf = (id: string) => jobs.filter((job) => job.id === id || job.group === id);
+    for (const { who, on, condition, met } of dependencies) {
+      const targets = endsOf(on);
+      const open = targets.filter(({ state }) => !jobMachine.isTerminal(state)).length;
+      const failed = targets.filter(
+        ({ state }) => jobMachine.isTerminal(state) && state !== 'succeeded',
+      ).length;
+      const holdsTrue =
+        condition === 'success' ? open + failed === 0 : open === 0 && (condition === 'any' || failed > 0);
+      if (met && !holdsTrue) yield `${who} may start after ${on} (${condition}), of which ${open} are open`;
+      if (met) continue;
+      for (const job of endsOf(who)) {
+        if (leases.some((lease) => lease.job === job.id)) yield `${job.id} was tried before ${on} had ended`;
+      }
+    }
+    for (const job of jobs) {
+      if (job.state !== 'blocked') continue;
+      const waits = dependencies.some(({ who, met }) => !met && (who === job.id || who === job.group));
+      const group = groups.find(({ id }) => id === job.group);
+      if (!waits && (group?.maxParallel ?? null) === null) yield `${job.id} is blocked by nothing`;
+    }
+    for (const { id, maxParallel } of groups) {
+      const out = jobs.filter(
+        (job) => job.group === id && job.state !== 'blocked' && !jobMachine.isTerminal(job.state),
+      );
+      if (maxParallel !== null && out.length > maxParallel)
+        yield `${id} has ${out.length} members under way, ${maxParallel} at most`;
+    }
+  },
+
+  'a try begins with the last saved state': function* ({ jobs, leases, checkpoints }, before) {
+    for (const lease of leases) {
+      if (!isNew(lease, before)) continue;
+      const job = jobs.find(({ id }) => id === lease.job);
+      if (lease.resumedFrom !== (job?.checkpoint ?? null))
+        yield `${lease.id} begins with ${lease.resumedFrom ?? 'nothing'}, saved is ${job?.checkpoint ?? 'nothing'}`;
+    }
+    for (const job of jobs) {
+      const was = before?.jobs.find(({ id }) => id === job.id);
+      const saved = checkpoints.find(({ id }) => id === job.checkpoint);
+      if (job.checkpoint !== null && (saved?.job !== job.id || saved.state !== 'complete'))
+        yield `${job.id} goes on from ${job.checkpoint}, which is ${saved?.state ?? 'not there'}`;
+      if (was?.checkpoint && job.checkpoint === null) yield `${job.id} has lost its state`;
+    }
+  },
+
+  'nothing is given to a machine that its owner has closed': function* ({ leases, machines }, before) {
+    for (const lease of leases) {
+      if (!isNew(lease, before)) continue;
+      const machine = machines.find(({ id }) => id === lease.provider);
+      if (machine && machine.availability !== 'open')
+        yield `${lease.id} was offered to ${machine.id}, which is ${machine.availability}`;
+    }
+  },
+
+  'a program is tried as often as its renter allows': function* ({ jobs, leases }) {
+    for (const job of jobs) {
+      const failures = leases
+        .filter(({ job: id, reason }) => id === job.id && reason !== null && endReasonRow(reason).retryable)
+        .toSorted((a, b) => a.attempt - b.attempt);
+      if (failures.length > job.maxRetries + 1)
+        yield `${job.id} failed ${failures.length} times, ${job.maxRetries} retries are allowed`;
+      for (const { exitCode, id, attempt } of failures) {
+        if (!leases.some((later) => later.job === job.id && later.attempt > attempt)) continue;
+        const allowed = job.retryOn === null || (exitCode !== null && job.retryOn.includes(exitCode));
+        if (!allowed || (exitCode !== null && job.neverRetryOn.includes(exitCode)))
+          yield `${job.id} was tried again after ${id} had ended with ${exitCode ?? 'no code'}`;
+      }
+    }
+  },
+
   'the books balance': function* ({ balances, payments }) {
     const total = Object.values(balances).reduce((sum, micros) => sum + micros, 0);
     if (total !== 0) yield `all accounts together hold ${total} micros`;
@@ -217,7 +316,7 @@ function* waitsForNothing(job: JobFacts, leases: readonly LeaseFacts[], terms: T
   const lease = leases.find(({ id }) => id === job.lease);
   switch (job.state) {
     case 'blocked':
-      return; // opened by the end of what it waits for; that it comes is what the end of the run shows
+      return; // a rule of its own; that its turn comes is what the end of the run shows
     case 'queued':
       if (job.lease !== null) yield `${job.id} is queued and names ${job.lease}`;
       if (job.notBefore !== null && job.notBefore > terms.nowMs + longestBackoffMs)
@@ -249,8 +348,13 @@ function isResult(lease: LeaseFacts): boolean {
 }
 
 /** Work of a try that was moved may be paid for as far as its state was saved. */
-function partlyBilled(lease: LeaseFacts): boolean {
-  return lease.reason === 'preempted' || lease.reason === 'provider-left';
+function partlyBilled({ reason }: LeaseFacts): boolean {
+  return reason !== null && endReasonRow(reason).billedToCheckpoint;
+}
+
+/** It was not there before the change. */
+function isNew(lease: LeaseFacts, before: Snapshot | null): boolean {
+  return !before?.leases.some(({ id }) => id === lease.id);
 }
 
 function holds({ state }: LeaseFacts): boolean {

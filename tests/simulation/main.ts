@@ -89,6 +89,7 @@ async function simulate({
     await rm(bundle, { force: true });
   }
   console.log(summary(results, failures, seeds.length, startedAt));
+  console.log(`seen: ${whatWasSeen(results)}`);
   if (results.length < seeds.length && failures.length === 0)
     console.log(
       `${seeds.length - results.length} seeds were not played: the run was stopped, or its time was over`,
@@ -175,6 +176,17 @@ function show({ seed, steps, violation, trace }: SeedResult, mutant: string | nu
   for (const line of trace.slice(-traceLines)) console.log(`    ${line}`);
   const withMutant = mutant === null ? '' : ` --mutant ${mutant}`;
   console.log(`  again: npm run simulate -- --seed ${seed}${withMutant}\n`);
+}
+
+/** A run that never meets something proves nothing of it. */
+function whatWasSeen(results: readonly SeedResult[]): string {
+  const total = new Map<string, number>();
+  for (const { seen } of results)
+    for (const [what, count] of Object.entries(seen)) total.set(what, (total.get(what) ?? 0) + count);
+  return [...total]
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([what, count]) => `${what} ${count}`)
+    .join(', ');
 }
 
 function summary(

@@ -60,6 +60,51 @@ export const mutants: Record<string, readonly Edit[]> = {
       put: 'const ids = `${job.jobId}:${lease.leaseId}:${Math.random()}`',
     },
   ],
+  'gang-in-part': [
+    {
+      file: 'orchestrator/src/leases/grant-leases.ts',
+      find: 'if (ranksWritten > 0 && ranksWritten < ranks.length) throw new TornSet(set);',
+      put: '',
+    },
+    {
+      file: 'orchestrator/src/leases/grant-leases.ts',
+      find: 'if (whole.length < set.length || !rooms.take(whole)) continue;',
+      put: 'if (!rooms.take(whole.slice(0, 1))) continue; whole.splice(1);',
+    },
+  ],
+  'started-too-early': [
+    {
+      file: 'orchestrator/src/jobs/dependency-fate.ts',
+      find: "return target.unfinished > 0 ? 'open' : 'met';",
+      put: "return 'met';",
+    },
+  ],
+  'state-forgotten': [
+    {
+      file: 'orchestrator/src/leases/grant.store.ts',
+      find: "class = 'spot', checkpoint_id,",
+      put: "class = 'spot', null,",
+    },
+  ],
+  'closed-machine-gets-work': [
+    {
+      file: 'orchestrator/src/leases/grant.store.ts',
+      find: "eq(providers.availability, 'open'),",
+      put: '',
+    },
+    {
+      file: 'orchestrator/src/matching/filters.ts',
+      find: "fails: (machine) => machine.availability !== 'open',",
+      put: 'fails: () => false,',
+    },
+  ],
+  'retries-without-end': [
+    {
+      file: 'orchestrator/src/leases/decide-next.ts',
+      find: 'if (terms.userFailures >= terms.maxRetries) return false;',
+      put: 'if (terms.userFailures > terms.maxRetries) return false;',
+    },
+  ],
   'gpu-promised-twice': [
     {
       file: 'orchestrator/src/leases/grant-leases.ts',

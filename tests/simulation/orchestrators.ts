@@ -2,13 +2,21 @@ import { AppError } from '@computefabric/runtime/errors';
 import { createLogger } from '@computefabric/runtime/log';
 import { startWorkers } from '../../orchestrator/src/start-workers.ts';
 import type { Leadership } from '../../orchestrator/src/background/leadership.ts';
+import { ToldOffers } from '../../orchestrator/src/sessions/poll-offers.ts';
 import { parseConfig } from '../../orchestrator/src/config.ts';
 import { SimElection } from './sim-leadership.ts';
+import type { SimObjects } from './sim-objects.ts';
 import { SimSignals } from './sim-signals.ts';
 import { context, type Life } from './virtual-time.ts';
 import { textOf, type World } from './world.ts';
 
-export type Deps = Parameters<typeof startWorkers>[0] & { signals: SimSignals; leadership: Leadership };
+export type Deps = Parameters<typeof startWorkers>[0] & {
+  signals: SimSignals;
+  leadership: Leadership;
+  objects: SimObjects;
+  /** As the routes have it: what this process has told machines of. */
+  told: ToldOffers;
+};
 
 /** The market's own defaults, for whatever a run does not set. */
 const defaults = parseConfig({ COMPUTEFABRIC_HOME: '/' }).leases;
@@ -90,6 +98,8 @@ export class Orchestrators {
       onStaleCall: () => {},
       defaultMaxPricePerHourMicros: 1_000_000n,
       signals: new SimSignals(),
+      objects: world.objects,
+      told: new ToldOffers(),
       leadership: this.#election.stand(life),
     };
     this.#running[place] = { name, life, deps };

@@ -11,6 +11,8 @@ import { Orchestrators, stretchNaps } from './orchestrators.ts';
 import type { Random } from './random.ts';
 import { SimAgent } from './sim-agent.ts';
 import type { SimDatabase } from './sim-database.ts';
+import { SimOwner } from './sim-owner.ts';
+import type { Snapshot } from './snapshot.ts';
 import { SimRenter } from './sim-renter.ts';
 import { storm } from './storm.ts';
 import { textOf } from './world.ts';
@@ -23,8 +25,8 @@ export interface SeedResult {
   statements: number;
   jobs: number;
   tries: number;
-  /** How the jobs ended. */
-  ends: Record<string, number>;
+  /** How often what happened: how tries ended, and what else of the market was used. */
+  seen: Record<string, number>;
   trace: string[];
 }
 
@@ -48,9 +50,6 @@ export async function runSeed(seed: number, sim: SimDatabase): Promise<SeedResul
     restore();
   }
   const { facts } = world;
-  const ends: Record<string, number> = {};
-  for (const job of facts?.jobs ?? [])
-    ends[job.reason ?? job.state] = (ends[job.reason ?? job.state] ?? 0) + 1;
   return {
     seed,
     violation,
@@ -58,9 +57,21 @@ export async function runSeed(seed: number, sim: SimDatabase): Promise<SeedResul
     statements: world.statements,
     jobs: facts?.jobs.length ?? 0,
     tries: facts?.leases.length ?? 0,
-    ends,
+    seen: facts ? whatWasSeen(facts) : {},
     trace: world.trace.lines,
   };
+}
+
+function whatWasSeen({ jobs, leases, groups, dependencies }: Snapshot): Record<string, number> {
+  const seen: Record<string, number> = {
+    array: groups.filter(({ kind }) => kind === 'array').length,
+    gang: groups.filter(({ kind }) => kind === 'gang').length,
+    after: dependencies.length,
+    resumed: leases.filter(({ resumedFrom }) => resumedFrom !== null).length,
+  };
+  for (const { reason } of [...jobs.filter(({ attempts }) => attempts === 0), ...leases])
+    if (reason !== null) seen[reason] = (seen[reason] ?? 0) + 1;
+  return seen;
 }
 
 async function play(world: World, sim: SimDatabase): Promise<void> {
@@ -68,23 +79,26 @@ async function play(world: World, sim: SimDatabase): Promise<void> {
   world.weather = drawWeather(random);
   world.say(`weather ${JSON.stringify(world.weather)}, terms ${JSON.stringify(world.terms)}`);
   const market = new Orchestrators(world, random.pick([1, 1, 1, 2, 2, 3]));
-  const { renters, agents } = await furnish(world, sim, market);
+  const { renters, agents, owners } = await furnish(world, sim, market);
   await world.check();
 
   for (let place = 0; place < market.count; place += 1) market.startUp(place);
   for (const agent of agents) agent.startUp();
   const stormMs = random.chance(0.2) ? random.between(5_000, 45_000) : random.between(3_000, 15_000);
   for (const renter of renters) renter.begin(random.between(1, 4), stormMs / 2);
+  for (const owner of owners) owner.begin(world.weather.wishEverySeconds);
   const weatherMaker = storm(world, market, agents, stormMs);
   await world.run(() => weatherMaker.over);
 
   world.say('the storm is over');
   world.weather = calm;
   await weatherMaker.mend();
+  for (const owner of owners) owner.settle();
   const deadline = world.time.nowMs + restMs;
   await world.run(() => {
     if (world.time.nowMs > deadline) return true;
     if (!world.facts || renters.some(({ pending }) => pending > 0)) return false;
+    if (!owners.every(({ isContent }) => isContent)) return false;
     return findUnfinished(world.facts).next().done === true;
   });
   await world.check();
@@ -115,6 +129,7 @@ function drawWeather(random: Random): Weather {
     faultEverySeconds: random.pick([0, 30, 10, 5]),
     lie: level(0.05, 0.3),
     ghost: level(0.05, 0.4),
+    wishEverySeconds: random.pick([0, 0, 20, 6]),
   };
 }
 
@@ -134,6 +149,7 @@ async function furnish(world: World, sim: SimDatabase, market: Orchestrators) {
     renters.push(new SimRenter(world, market, userId, `renter${index + 1}`));
   }
   const agents: SimAgent[] = [];
+  const owners: SimOwner[] = [];
   const count = random.pick([1, 2, 2, 3]);
   for (let index = 0; index < count; index += 1) {
     const providerId = newId('provider');
@@ -146,8 +162,9 @@ async function furnish(world: World, sim: SimDatabase, market: Orchestrators) {
     agents.push(
       new SimAgent(world, market, { providerId, name, inventory: drawInventory(random, index === 0) }),
     );
+    owners.push(new SimOwner(world, market, { ownerId, providerId }, name));
   }
-  return { renters, agents };
+  return { renters, agents, owners };
 }
 
 function drawInventory(random: Random, able: boolean): Inventory {

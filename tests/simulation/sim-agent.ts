@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import type { CheckpointManifest } from '@computefabric/protocol/provider-api/v1/checkpoints';
 import type { ReportedEndReason } from '@computefabric/protocol/end-reason';
 import { reportedEndReasons } from '@computefabric/protocol/end-reason';
 import type { LeaseId, ProviderId } from '@computefabric/protocol/ids';
@@ -5,17 +7,23 @@ import type { TaskState } from '@computefabric/protocol/lease-state';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
 import type { TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
 import { AppError } from '@computefabric/runtime/errors';
+import { readStateManifest } from '../../orchestrator/src/checkpoints/read-state.ts';
+import { beginCheckpoint, commitCheckpoint } from '../../orchestrator/src/checkpoints/save-checkpoint.ts';
+import { emptyMachine } from '../../orchestrator/src/leases/move-tries.ts';
 import type { LeaseClaim } from '../../orchestrator/src/leases/lease.store.ts';
 import {
   acceptLease,
+  acceptLeases,
   exitLease,
   rejectLease,
   releaseClaimedLease,
   reportEnd,
   startLease,
+  startLeaseAtOnce,
 } from '../../orchestrator/src/leases/report-lease.ts';
+import { reviveLease } from '../../orchestrator/src/leases/silent-lease.ts';
 import { findClaimStandings } from '../../orchestrator/src/leases/silent-lease.store.ts';
-import { touchSession } from '../../orchestrator/src/providers/provider.store.ts';
+import { leaveMarket, touchSession } from '../../orchestrator/src/providers/provider.store.ts';
 import { openProviderSession } from '../../orchestrator/src/sessions/open-session.ts';
 import { lookForMany, pollOffers } from '../../orchestrator/src/sessions/poll-offers.ts';
 import { recordHeartbeat } from '../../orchestrator/src/sessions/record-heartbeat.ts';
@@ -44,6 +52,8 @@ interface Task {
   /** The orchestrator said that it is no longer ours: nothing more is reported. */
   gone: boolean;
   exitCode: number | null;
+  /** Of the program's work, what is done, ms: it begins with what was put back. */
+  doneMs: number;
   wake: () => void;
 }
 
@@ -54,24 +64,42 @@ export interface Program {
   SIM_FATE: 'runs' | 'image-unavailable' | 'start-failed' | 'provider-error' | 'out-of-memory';
 }
 
-/** Calls about a try, by name. */
+/** Calls about a try, by name. A repeat, or what is looked at closely, goes the longer way, as in the routes. */
 const reports = {
-  accept: (deps: Deps, claim: LeaseClaim) => acceptLease(deps, claim),
-  reject: (deps: Deps, claim: LeaseClaim) => rejectLease(deps, claim, 'the owner plays a game'),
-  started: (deps: Deps, claim: LeaseClaim) => startLease(deps, claim, 'sha256:sim'),
-  exited: (deps: Deps, claim: LeaseClaim, end: End) => exitLease(deps, claim, end.exitCode),
-  ended: async (deps: Deps, claim: LeaseClaim, end: End) => {
-    await reportEnd(deps, claim, {
+  accept: async (deps: Deps, claim: ClaimInSession) => {
+    if (!(await acceptLeases(deps, [claim]))[0]) await acceptLease(deps, await claimOf(deps, claim));
+  },
+  reject: async (deps: Deps, claim: ClaimInSession) =>
+    await rejectLease(deps, await claimOf(deps, claim), 'the owner plays a game'),
+  started: async (deps: Deps, claim: ClaimInSession) => {
+    if (!(await startLeaseAtOnce(deps, claim, 'sha256:sim')))
+      await startLease(deps, await claimOf(deps, claim), 'sha256:sim');
+  },
+  exited: async (deps: Deps, claim: ClaimInSession, end: End) =>
+    await exitLease(deps, await claimOf(deps, claim), end.exitCode),
+  ended: async (deps: Deps, claim: ClaimInSession, end: End) => {
+    await reportEnd(deps, await claimOf(deps, claim), {
       reason: end.reason,
       detail: null,
       exit_code: end.exitCode,
       log_chunks: 0,
     });
   },
-  released: (deps: Deps, claim: LeaseClaim) => releaseClaimedLease(deps, claim),
+  released: async (deps: Deps, claim: ClaimInSession) =>
+    await releaseClaimedLease(deps, await claimOf(deps, claim)),
 } as const;
 type ReportName = keyof typeof reports;
 const reportNames = Object.keys(reports) as ReportName[];
+
+type ClaimInSession = LeaseClaim & { session: number };
+
+/** As the routes do it: an older process of the machine is refused, and whoever speaks is no longer silent. */
+async function claimOf(deps: Deps, { session, ...claim }: ClaimInSession): Promise<LeaseClaim> {
+  const [standing] = await findClaimStandings(deps.db, [claim]);
+  if (standing?.session !== session) throw new AppError('provider/session-stale');
+  if (standing.unheardOf) await reviveLease(deps, claim);
+  return claim;
+}
 
 interface End {
   reason: ReportedEndReason;
@@ -89,6 +117,16 @@ const taskStates: Record<Stage, TaskState> = {
   releasing: 'reported',
   done: 'reported',
 };
+
+/** A saved state: no bytes, and how far the program had come in the name of its only file. */
+function manifestOf(doneMs: number): CheckpointManifest {
+  const file = { path: `done-${Math.round(doneMs)}`, mode: 0o644, uid: 0, gid: 0, mtime_seconds: 0 };
+  return { version: 1, folders: [], files: [{ ...file, size_bytes: 0, chunks: [] }], links: [] };
+}
+
+function doneIn(manifest: string): number {
+  return Number(/done-(\d+)/.exec(manifest)?.[1] ?? '0');
+}
 
 /**
  * A machine as the market sees it: the calls of the agent over the run's network, a journal that outlives the
@@ -133,6 +171,22 @@ export class SimAgent {
       this.#world.start(life, 'heartbeat', () => this.#heartbeats());
       this.#world.start(life, 'poll', () => this.#polls());
       for (const task of this.#journal.values()) this.#go(life, task);
+    });
+  }
+
+  /** Says that it takes no more work, or that it leaves, as far as anybody hears it. */
+  sayGoodbye(): void {
+    const { life } = this;
+    if (life?.state !== 'running') return;
+    const leaving = this.#world.random.chance(0.5);
+    const session = this.#session;
+    this.#world.say(`${life.name} says goodbye${leaving ? ' and leaves' : ''}`);
+    this.#world.start(life, 'goodbye', async () => {
+      await this.#market.call('goodbye', async (deps) => {
+        const left = await deps.db.transaction((tx) => leaveMarket(tx, this.providerId, session, leaving));
+        if (!left) throw new AppError('provider/session-stale');
+        if (!leaving) await emptyMachine(deps, this.providerId);
+      });
     });
   }
 
@@ -201,7 +255,12 @@ export class SimAgent {
           await this.#requireSession(deps, session);
           const look = async (id: ProviderId) =>
             (await lookForMany(deps, [id]))[0] ?? { offers: [], nudge: false };
-          return await pollOffers({ ...deps, look }, this.providerId, 25, new AbortController().signal);
+          return await pollOffers(
+            { ...deps, look, told: { offers: deps.told, session } },
+            this.providerId,
+            25,
+            new AbortController().signal,
+          );
         },
         25_000,
       );
@@ -226,6 +285,7 @@ export class SimAgent {
       stop: false,
       gone: false,
       exitCode: null,
+      doneMs: 0,
       wake: () => {},
     };
     this.#journal.set(spec.lease_id, task);
@@ -273,16 +333,18 @@ export class SimAgent {
       task.stage = end ? 'ending' : 'starting';
     }
     if (task.stage === 'starting') {
+      if (task.spec.resumed && !(await this.#restore(task))) return;
       if (!(await this.#report('started', task))) return;
-      task.runsUntil = time.nowMs + Number(program.SIM_RUNS_MS ?? '1000');
+      task.runsUntil = time.nowMs + Math.max(0, Number(program.SIM_RUNS_MS ?? '1000') - task.doneMs);
       task.stage = 'running';
     }
     const limitMs = task.spec.time_limit_seconds * 1_000;
     const runsMs = Number(program.SIM_RUNS_MS ?? '1000');
     if (task.stage === 'running') {
-      const leftMs = (task.runsUntil ?? time.nowMs) - time.nowMs + Math.min(0, limitMs - runsMs);
-      await this.#waitFor(task, Math.max(0, leftMs));
+      const untilMs = (task.runsUntil ?? time.nowMs) + Math.min(0, limitMs - runsMs);
+      await this.#runProgram(task, untilMs);
       if (task.gone) return;
+      task.doneMs = Math.max(0, runsMs - Math.max(0, (task.runsUntil ?? time.nowMs) - time.nowMs));
       task.exitCode = task.stop ? 143 : runsMs > limitMs ? 137 : Number(program.SIM_EXIT_CODE ?? '0');
       task.stage = 'exiting';
     }
@@ -294,6 +356,7 @@ export class SimAgent {
     if (task.stage === 'saving') {
       await this.#waitFor(task, random.between(10, 3_000), true);
       if (task.gone) return;
+      if (stopped && task.spec.checkpoint) await this.#save(task, task.doneMs);
       task.stage = 'ending';
     }
     if (task.stage === 'ending') {
@@ -304,6 +367,70 @@ export class SimAgent {
       task.stage = 'releasing';
     }
     if (task.stage === 'releasing') await this.#report('released', task);
+  }
+
+  /** Runs until then, or until it is to stop; what is done is saved now and then, as the job wants it. */
+  async #runProgram(task: Task, untilMs: number): Promise<void> {
+    const { random, time } = this.#world;
+    const runsMs = Number(task.spec.env.SIM_RUNS_MS ?? '1000');
+    while (time.nowMs < untilMs && !task.gone && !task.stop) {
+      const saves = task.spec.checkpoint !== null;
+      await this.#waitFor(
+        task,
+        Math.min(untilMs - time.nowMs, saves ? random.between(1_000, 5_000) : Infinity),
+      );
+      if (!saves || task.gone || task.stop || time.nowMs >= untilMs) continue;
+      await this.#save(task, Math.max(0, runsMs - ((task.runsUntil ?? time.nowMs) - time.nowMs)));
+    }
+  }
+
+  /** One try to save: a state that is not kept costs work, and nothing else. */
+  async #save(task: Task, doneMs: number): Promise<void> {
+    const signal = new AbortController().signal;
+    const claim = {
+      leaseId: task.spec.lease_id,
+      fence: task.spec.fence,
+      providerId: this.providerId,
+      session: this.#session,
+    };
+    const begun = await this.#market.call('begin-save', async (deps) =>
+      beginCheckpoint(deps, await claimOf(deps, claim)),
+    );
+    if (!begun.ok || begun.value === null) return;
+    const checkpointId = begun.value;
+    const bytes = Buffer.from(JSON.stringify(manifestOf(doneMs)));
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    await this.#market.call('commit-save', async (deps) =>
+      commitCheckpoint(deps, await claimOf(deps, claim), { checkpointId, sha256, bytes, signal }),
+    );
+  }
+
+  /** Puts the saved state back; false when the try is no longer ours. */
+  async #restore(task: Task): Promise<boolean> {
+    for (;;) {
+      const claim = {
+        leaseId: task.spec.lease_id,
+        fence: task.spec.fence,
+        providerId: this.providerId,
+        session: this.#session,
+      };
+      const reply = await this.#market.call('restore', async (deps) =>
+        readStateManifest(deps, await claimOf(deps, claim)),
+      );
+      if (task.gone) return false;
+      if (reply.ok) {
+        task.doneMs = doneIn(reply.value.text);
+        return true;
+      }
+      if (reply.code === 'lease/stale' || reply.code === 'lease/not-found') return false;
+      if (reply.code.startsWith('checkpoint/'))
+        this.#world.report(
+          'a try finds the state that it is to begin with',
+          `${claim.leaseId}: ${reply.code}`,
+        );
+      if (reply.code === 'provider/session-stale') await this.#hello();
+      await this.#world.time.sleep(1_000);
+    }
   }
 
   #endOf(task: Task, how: { stopped: boolean; overtime: boolean; fate: string }): End {
@@ -336,10 +463,8 @@ export class SimAgent {
 
   #send(name: ReportName, claim: { leaseId: LeaseId; fence: number }, end: End): Promise<Reply<void>> {
     const session = this.#session;
-    const full: LeaseClaim = { ...claim, providerId: this.providerId };
+    const full = { ...claim, providerId: this.providerId, session };
     return this.#market.call(name, async (deps) => {
-      const [standing] = await findClaimStandings(deps.db, [full]);
-      if (standing?.session !== session) throw new AppError('provider/session-stale');
       await reports[name](deps, full, end);
       const lease = this.#world.facts?.leases.find(({ id }) => id === claim.leaseId);
       if (lease && lease.fence !== claim.fence)

@@ -1,10 +1,13 @@
 import { defineContract } from '@computefabric/protocol/contract';
-import { jobId, type JobId, type UserId } from '@computefabric/protocol/ids';
+import { type GroupId, groupId, type JobId, jobId, type UserId } from '@computefabric/protocol/ids';
+import { groupSpec } from '@computefabric/protocol/user-api/groups';
 import { type JobSpecInput, jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import { z } from 'zod';
 import { withIdempotency } from '../../orchestrator/src/http/idempotency.ts';
 import { submitJob } from '../../orchestrator/src/jobs/submit-job.ts';
 import { cancelJob } from '../../orchestrator/src/leases/cancel-job.ts';
+import { cancelGroup } from '../../orchestrator/src/shapes/cancel-group.ts';
+import { submitGroup } from '../../orchestrator/src/shapes/submit-group.ts';
 import type { Orchestrators } from './orchestrators.ts';
 import type { Program } from './sim-agent.ts';
 import type { Random } from './random.ts';
@@ -19,7 +22,7 @@ const submit = defineContract({
   summary: 'Submit',
   audience: 'user',
   idempotent: true,
-  reply: z.object({ id: jobId }),
+  reply: z.object({ id: z.union([jobId, groupId]) }),
   status: 201,
   errors: [],
 });
@@ -31,6 +34,7 @@ export class SimRenter {
   readonly #userId: UserId;
   readonly #life: Life;
   #jobs = 0;
+  readonly #accepted: (JobId | GroupId)[] = [];
   /** Calls that have not come to an end. */
   pending = 0;
 
@@ -59,32 +63,52 @@ export class SimRenter {
     }
   }
 
-  async #submit(): Promise<JobId> {
+  async #submit(): Promise<JobId | GroupId> {
     this.#jobs += 1;
+    const { random } = this.#world;
     const key = `${this.#life.name}-${this.#jobs}`;
-    const spec = jobSpec.parse(drawJob(this.#world.random, key));
+    const after = this.#accepted.length > 0 && random.chance(0.35) ? [random.pick(this.#accepted)] : [];
+    const shape = random.pick(['job', 'job', 'job', 'job', 'array', 'gang'] as const);
+    const spec = jobSpec.parse({
+      ...drawJob(random, key, shape === 'gang'),
+      after: after.map((job) => ({ job, when: random.pick(['success', 'any', 'any', 'failure'] as const) })),
+    });
+    const array = { count: random.between(1, 3), max_parallel: random.pick([null, 1, 2]) };
+    const request =
+      shape === 'job'
+        ? spec
+        : groupSpec.parse({ spec, ...(shape === 'array' ? { array } : { machines: 2 }) });
     const userId = this.#userId;
+    const defaultMaxPricePerHourMicros = 1_000_000n;
     for (;;) {
       const reply = await this.#market.call('submit', ({ db }) =>
-        withIdempotency(db, { userId, key, contract: submit, request: spec }, async (tx) => {
-          const { id } = await submitJob(tx, { userId, spec, defaultMaxPricePerHourMicros: 1_000_000n });
+        withIdempotency(db, { userId, key, contract: submit, request }, async (tx) => {
+          const { id } =
+            'spec' in request
+              ? await submitGroup(tx, { userId, group: request, defaultMaxPricePerHourMicros })
+              : await submitJob(tx, { userId, spec: request, defaultMaxPricePerHourMicros });
           return { id };
         }),
       );
       if (reply.ok) {
-        if (!this.#world.facts?.jobs.some(({ id }) => id === reply.value.id))
-          this.#world.report('what was accepted is there', `${reply.value.id} of ${key}`);
-        return reply.value.id;
+        const { id } = reply.value;
+        if (!this.#world.facts?.jobs.some((job) => job.id === id || job.group === id))
+          this.#world.report('what was accepted is there', `${id} of ${key}`);
+        this.#accepted.push(id);
+        return id;
       }
       await this.#world.time.sleep(1_000);
     }
   }
 
-  async #cancel(id: JobId): Promise<void> {
+  async #cancel(id: JobId | GroupId): Promise<void> {
+    const group = groupId.safeParse(id);
+    const job = jobId.safeParse(id);
     for (;;) {
-      const reply = await this.#market.call('cancel', (deps) =>
-        cancelJob(deps, { userId: this.#userId, jobId: id }),
-      );
+      const reply = await this.#market.call('cancel', (deps) => {
+        if (group.success) return cancelGroup(deps.db, group.data);
+        return cancelJob(deps, { userId: this.#userId, jobId: jobId.parse(job.data) });
+      });
       if (reply.ok) {
         if (reply.value === 'not-found')
           this.#world.report('what was accepted is there', `${id} is not found`);
@@ -95,8 +119,8 @@ export class SimRenter {
   }
 }
 
-/** A job that at least one machine of every run can do. */
-function drawJob(random: Random, key: string): JobSpecInput {
+/** A job that at least one machine of every run can do; several of a gang, as long as they may wait for it. */
+function drawJob(random: Random, key: string, gang: boolean): JobSpecInput {
   const roll = random.next();
   const runsMs = roll < 0.2 ? random.between(0, 300) : random.between(300, roll < 0.8 ? 8_000 : 40_000);
   const fate = random.chance(0.75)
@@ -108,7 +132,7 @@ function drawJob(random: Random, key: string): JobSpecInput {
     SIM_EXIT_CODE: String(random.chance(0.25) ? random.between(1, 3) : 0),
     SIM_FATE: fate,
   };
-  const gpus = random.pick([0, 1, 1, 1, 2]);
+  const gpus = random.pick(gang ? [0, 1] : [0, 1, 1, 1, 2]);
   return {
     image: 'busybox',
     env: { ...program },
@@ -116,13 +140,14 @@ function drawJob(random: Random, key: string): JobSpecInput {
       gpus,
       gpu_milli: gpus === 1 && random.chance(0.4) ? random.pick([250, 500, 600]) : 1_000,
       cpus: random.pick([0.5, 1, 2]),
-      memory_mib: random.pick([512, 2_048, 6_000]),
+      memory_mib: random.pick(gang ? [512, 2_048] : [512, 2_048, 6_000]),
     },
     time_limit_seconds: random.chance(0.15) ? 10 : 60,
-    queue_timeout_seconds: random.chance(0.15) ? random.between(10, 60) : null,
+    queue_timeout_seconds: gang || random.chance(0.15) ? random.between(10, 60) : null,
     class: random.chance(0.3) ? 'spot' : 'on-demand',
     priority: random.between(0, 100),
-    retries: { max: random.pick([0, 0, 1, 2]) },
+    retries: gang ? {} : drawRetries(random),
+    checkpoint: random.chance(0.35) ? { path: '/state', every_seconds: 5 } : null,
     disconnect: random.chance(0.3)
       ? {
           lost_after_seconds: random.pick([10, 30, 60]),
@@ -132,4 +157,9 @@ function drawJob(random: Random, key: string): JobSpecInput {
       : {},
     stop_grace_seconds: random.pick([0, 10]),
   };
+}
+
+function drawRetries(random: Random): NonNullable<JobSpecInput['retries']> {
+  const max = random.pick([0, 0, 1, 2]);
+  return random.pick([{ max }, { max }, { max, on_exit_codes: [1] }, { max, never_on_exit_codes: [2, 3] }]);
 }

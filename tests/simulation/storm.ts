@@ -89,6 +89,17 @@ export function storm(
       freeze({ life: () => agent.life });
     },
     async () => {
+      // An agent that is updated: it says goodbye, and another process says hello.
+      const agent = random.pick(agents);
+      agent.sayGoodbye();
+      time.after(random.between(500, 15_000), life, () =>
+        world.needs.push(async () => {
+          await agent.kill();
+          if (!sold.has(agent)) agent.startUp();
+        }),
+      );
+    },
+    async () => {
       // A machine that never comes back; the first one, which can do every job, stays.
       const agent = random.pick(agents);
       if (agent === agents[0] || agent.life === null) return;

@@ -3,6 +3,7 @@ import { InvariantError } from '@computefabric/runtime/invariant';
 import { DeadlockError, GatedDatabase, type Released } from './gated-database.ts';
 import { findViolations, type Violation } from './invariants.ts';
 import { Random } from './random.ts';
+import { SimObjects } from './sim-objects.ts';
 import type { SimDatabase } from './sim-database.ts';
 import { readSnapshot, type Snapshot } from './snapshot.ts';
 import { Trace } from './trace.ts';
@@ -28,6 +29,8 @@ export interface Weather {
   lie: number;
   /** Chance that a ghost of an earlier try speaks up after a message. */
   ghost: number;
+  /** Mean virtual seconds between two wishes of a machine's owner; 0 is none. */
+  wishEverySeconds: number;
 }
 
 export const calm: Weather = {
@@ -42,6 +45,7 @@ export const calm: Weather = {
   faultEverySeconds: 0,
   lie: 0,
   ghost: 0,
+  wishEverySeconds: 0,
 };
 
 /** How the market of a run is set up. */
@@ -83,6 +87,7 @@ export class World {
   readonly random: Random;
   readonly time = new VirtualTime();
   readonly trace = new Trace();
+  readonly objects = new SimObjects();
   readonly database: GatedDatabase;
   readonly #sim: SimDatabase;
   weather: Weather = calm;
