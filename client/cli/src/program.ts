@@ -258,8 +258,11 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
   program
     .command('explain')
     .description('Why a job waits: each rule, how many machines fail it, and what would change it.')
-    .example(['cfab explain mnist-7k2', 'why it has no machine yet'])
-    .argument('<job>', jobArgument)
+    .example(
+      ['cfab explain mnist-7k2', 'why it has no machine yet'],
+      ['cfab explain sweep', 'the first of a group that waits'],
+    )
+    .argument('<job>', targetArgument)
     .action((job: string, _flags: object, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) =>
         (await import('./commands/explain.ts')).explainJob(cli, job),

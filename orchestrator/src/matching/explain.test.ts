@@ -170,6 +170,25 @@ describe('what is told', () => {
     expect(asleep.summary).toBe('No machine is online.');
     expect(asleep.suggestion).toContain('one');
   });
+
+  test('machines that would fit but take no work are told as that, and not as ones that do not fit', () => {
+    const paused = testMachine('one', { availability: 'paused' });
+    const waiting = tell(anyNeeds, [busyMachine(paused, 30), testMachine('small', { gpus: [] })]);
+    expect(waiting.summary).toBe(
+      '1 machine would fit but takes no new work now: paused, draining or offline.',
+    );
+    expect(waiting.suggestion).toBe(
+      'Run without a GPU, and leave out what is asked of it (--gpus 0). 1 machine would do, such as small (no GPU).',
+    );
+    expect(tell(anyNeeds, [paused]).suggestion).toContain('Machine one would do when its owner');
+  });
+
+  test('where more than one thing would have to change, that is said', () => {
+    const waiting = tell({ ...anyNeeds, minVramMib: 76_294, regions: ['mars'] }, [
+      testMachine('one', { gpus: [testCard('one'), testCard('one')], sharesGpus: true }),
+    ]);
+    expect(waiting).toMatchObject({ suggestion: 'No single change to the job would do.', change: null });
+  });
 });
 
 describe('when it starts', () => {

@@ -2,7 +2,7 @@ import { formatThere } from '@computefabric/protocol/grammar/sizes';
 import type { Waiting } from '@computefabric/protocol/user-api/quotes';
 import { smallestChanges } from './concessions.ts';
 import { expectedStartMs } from './expected-start.ts';
-import { compileNeeds, filters, onlyWaits } from './filters.ts';
+import { compileNeeds, type Filter, type FilterName, filters, onlyWaits } from './filters.ts';
 import type { JobNeeds, MachineView } from './machine-view.ts';
 
 /** Where a job stands at the moment of asking. */
@@ -53,7 +53,8 @@ export function explain(
   return {
     position,
     machines: machines.length,
-    summary: fits && backoff ? tellBackoff(backoff) : summarize(machines, fits, onlyBusy, restMs),
+    summary:
+      fits && backoff ? tellBackoff(backoff) : summarize(machines, failures, { fits, onlyBusy, restMs }),
     expected_start: startMs === null ? null : new Date(now.getTime() + startMs).toISOString(),
     filters: rows,
     ...(fits ? { suggestion: null, change: null } : suggest(needs, machines, onlyBusy)),
@@ -66,9 +67,8 @@ function tellBackoff({ seconds, why }: Backoff): string {
 
 function summarize(
   machines: readonly MachineView[],
-  fits: boolean,
-  onlyBusy: boolean,
-  restMs: readonly number[],
+  failures: readonly Filter[][],
+  { fits, onlyBusy, restMs }: { fits: boolean; onlyBusy: boolean; restMs: readonly number[] },
 ): string {
   if (machines.length === 0) return 'No machine has joined this market yet.';
   if (fits) return 'A machine fits and is free: the job is about to start.';
@@ -78,8 +78,18 @@ function summarize(
   }
   if (onlyBusy) return 'Every machine that fits is busy. The job starts when one becomes free.';
   if (machines.every((machine) => machine.state !== 'online')) return 'No machine is online.';
+  const asleep = failures.filter(onlyAsleep).length;
+  if (asleep > 0)
+    return `${machineCount(asleep)} would fit but ${asleep === 1 ? 'takes' : 'take'} no new work now: paused, draining or offline.`;
   return 'No machine on the market fits this job.';
 }
+
+/** Whether a machine would do if it took work, now or once what runs on it has ended. */
+function onlyAsleep(failed: readonly Filter[]): boolean {
+  return failed.length > 0 && failed.every(({ name }) => asleepNames.has(name));
+}
+
+const asleepNames: ReadonlySet<FilterName> = new Set(['online', 'availability', 'busy', 'resting']);
 
 /**
  * The smallest single change, in words with the flag to use and as a field of the job file. With it the job would
@@ -112,7 +122,14 @@ function suggest(
       suggestion: `Machine ${asleep.name} fits but is ${asleep.state}: start its agent.`,
       change: null,
     };
-  return { suggestion: machines.length === 0 ? 'Add a machine: cfab machine token' : null, change: null };
+  const kept = online.find((machine) => onlyAsleep(compileNeeds(needs).failures(machine)));
+  if (kept)
+    return {
+      suggestion: `Machine ${kept.name} would do when its owner gives it work again (cfab machine resume, if it is yours).`,
+      change: null,
+    };
+  const nothing = 'No single change to the job would do.';
+  return { suggestion: machines.length === 0 ? 'Add a machine: cfab machine token' : nothing, change: null };
 }
 
 type Found = ReturnType<typeof smallestChanges>[number];

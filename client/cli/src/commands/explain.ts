@@ -1,14 +1,46 @@
+import type { Client } from '@computefabric/api-client/client';
+import type { GroupView } from '@computefabric/protocol/user-api/groups';
+import type { JobView } from '@computefabric/protocol/user-api/jobs';
 import type { Waiting } from '@computefabric/protocol/user-api/quotes';
 import type { Cli } from '../cli.ts';
 import { exitCode } from '../exit-codes.ts';
-import { findJob } from '../jobs/find-job.ts';
+import { findTarget } from '../groups/find-target.ts';
+import { progressText } from '../groups/group-text.ts';
 import { requirementsText } from '../jobs/requirements-text.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { facts, table } from '../terminal/table.ts';
 
-/** `explain JOB`: why a job waits, rule by rule, and what would change it. */
+/** `explain JOB`: why a job, or the first that waits of a group, has no machine, rule by rule, and what would change it. */
 export async function explainJob(cli: Cli, reference: string): Promise<number> {
-  const job = await findJob(cli, await cli.client(), reference);
+  const client = await cli.client();
+  const target = await findTarget(cli, client, reference);
+  return target.kind === 'job' ? explainOne(cli, target.job) : await explainGroup(cli, client, target.group);
+}
+
+/** Of a group: why it waits as a whole, and why the first of its members has no machine. */
+async function explainGroup(cli: Cli, client: Client, group: GroupView): Promise<number> {
+  const queued = await client.jobs.list({ group: group.id, state: ['queued'], limit: 200 });
+  const first = queued.items.at(-1);
+  if (!cli.json) {
+    cli.print(`${plainText(group.name)}: ${progressText(group)}`);
+    for (const sentence of group.waits_for) cli.print(`  ${plainText(sentence)}`);
+    if (group.max_parallel !== null && group.counts.blocked > 0)
+      cli.print(`  At most ${group.max_parallel} of its members wait or run at the same time.`);
+  }
+  if (first) return explainOne(cli, await client.jobs.get(first.id));
+  if (cli.json)
+    cli.printJson({
+      id: group.id,
+      name: group.name,
+      state: group.state,
+      waiting: null,
+      waits_for: group.waits_for,
+    });
+  else cli.print('  None of its members waits for a machine.');
+  return exitCode('ok');
+}
+
+function explainOne(cli: Cli, job: JobView): number {
   if (cli.json) {
     cli.printJson({
       id: job.id,

@@ -8,6 +8,7 @@ import {
   sampleQuote,
   sampleSchedule,
   sampleTime,
+  sampleWaiting,
   summaryOf,
 } from '@computefabric/api-client/testing/sample-data';
 import { newId } from '@computefabric/protocol/ids';
@@ -231,5 +232,31 @@ describe('schedule', () => {
     const resumed = await bench.run(['schedule', 'resume', 'nightly', '--json']);
     expect(jsonLines(resumed.stdout)[0]).toMatchObject({ state: 'active' });
     expect((await bench.run(['schedule', 'delete', 'nightly'])).code).toBe(0);
+  });
+});
+
+describe('explain of a group', () => {
+  test('tells how it stands, and why the first of its members that waits has no machine', async () => {
+    account(sampleGroup({ max_parallel: 2 }));
+    const waits = sampleJob({ name: 'sweep-2', waiting: sampleWaiting() });
+    bench.market
+      .on(listJobs, ({ query }) => ({
+        items: query?.state?.includes('queued') ? [summaryOf(waits)] : [],
+        next_cursor: null,
+      }))
+      .on(getJob, ({ params }) => (params.job === waits.id ? waits : { refuse: 'job/not-found' }));
+    const { code, stdout } = await bench.run(['explain', 'sweep']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('sweep: 2 of 4 ended · 1 running · 1 blocked');
+    expect(stdout).toContain('At most 2 of its members wait or run at the same time.');
+    expect(stdout).toMatch(/sweep-2 asks for .*\n +place/);
+  });
+
+  test('of which none waits for a machine says that', async () => {
+    account(sampleGroup());
+    bench.market.on(listJobs, () => ({ items: [], next_cursor: null }));
+    expect((await bench.run(['explain', 'sweep'])).stdout).toContain(
+      'None of its members waits for a machine.',
+    );
   });
 });

@@ -52,7 +52,7 @@ export function jobLines(cli: Cli, job: JobView, saved: string | null = null): s
     ['command', commandText(job.command)],
     [
       'asks for',
-      `${requirementsText(job.requirements)} · at most ${money(job.max_price_per_hour_micros)}/h each`,
+      `${requirementsText(job.requirements)} · at most ${money(job.max_price_per_hour_micros)} per ${job.requirements.gpus > 0 ? 'GPU' : 'core'}-hour`,
     ],
     ['limits', `runs ${formatSeconds(job.time_limit_seconds)} at most, ${queueText(job)}`],
     ['submitted', job.created_at],
