@@ -64,8 +64,8 @@ export function TriesTable({ tries }: { tries: MachineTry[] }) {
             <Outcome one={one} />
             <p className="flex flex-wrap items-center gap-x-4 gap-y-1 text-[0.8125rem] text-muted-foreground tabular-nums">
               <span>{rate(one)}</span>
-              <span>{paidFor(one)}</span>
-              <span className="text-foreground">{earned(one)}</span>
+              <span>paid for {paidFor(one)}</span>
+              <span className="text-foreground">earned {earned(one)}</span>
               <RecordMark record={one.record} />
             </p>
           </li>
