@@ -12,17 +12,59 @@ export function now(): bigint {
   return process.hrtime.bigint();
 }
 
-/** Prints what the programs noted between two moments: ms since the first, ms since the line before. */
-export function printTimeline(file: string, from: bigint, to: bigint): void {
-  const lines = readFileSync(file, 'utf8')
+/** From a submit to the first line at its reader, on the machine's clock. */
+export interface Span {
+  from: bigint;
+  ms: number;
+}
+
+interface Noted {
+  /** Since the submit. */
+  ms: number;
+  program: string;
+  what: string;
+}
+
+function readNotes(file: string, { from, ms: spanMs }: Span): Noted[] {
+  return readFileSync(file, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => {
       const [at = '0', program = '', what = ''] = line.split('\t');
       return { ms: Number(BigInt(at) - from) / 1e6, program, what };
     })
-    .filter(({ ms }) => ms >= 0 && ms <= Number(to - from) / 1e6)
+    .filter(({ ms }) => ms >= 0 && ms <= spanMs)
     .toSorted((a, b) => a.ms - b.ms);
+}
+
+/**
+ * Milliseconds of a span in which no call of the agent to the engine was under way: our share whatever the engine
+ * does. What runs beside such a call counts as the engine's time, since it is not waited for. The last call that
+ * counts is the one that starts the program, until the agent heard of the start or of output, whichever came first.
+ */
+export function outsideEngine(file: string, span: Span): number {
+  const open = new Set<string>();
+  let engineMs = 0;
+  let sinceMs = 0;
+  for (const { ms, program, what } of readNotes(file, span)) {
+    if (program !== 'provider') continue;
+    const answered = what.startsWith('engine answered ');
+    const begun = what.startsWith('engine ') && !answered;
+    const over = what.startsWith('call ') && what.endsWith('/started');
+    if (begun && open.size === 0) sinceMs = ms;
+    if (begun) open.add(what.slice('engine '.length));
+    const wasOpen = open.size > 0;
+    if (answered) open.delete(what.slice('engine answered '.length));
+    if (over) open.clear();
+    if (wasOpen && !begun && open.size === 0) engineMs += ms - sinceMs;
+    if (over) break;
+  }
+  return span.ms - engineMs;
+}
+
+/** Prints what the programs noted in a span: ms since its beginning, ms since the line before. */
+export function printTimeline(file: string, span: Span): void {
+  const lines = readNotes(file, span);
   let before = 0;
   console.log('\n    ms      +  where         what');
   for (const { ms, program, what } of lines) {
@@ -31,7 +73,7 @@ export function printTimeline(file: string, from: bigint, to: bigint): void {
     );
     before = ms;
   }
-  const endMs = Number(to - from) / 1e6;
+  const endMs = span.ms;
   console.log(
     `${endMs.toFixed(1).padStart(6)} ${(endMs - before).toFixed(1).padStart(6)}  reader        first line`,
   );
