@@ -49,7 +49,7 @@ export async function preemptLease(
     type: 'preempting',
     message:
       `The spot job gives way to an on-demand job: its program was asked to stop and has ${noticeSeconds} s. ` +
-      'It is queued again afterwards, and this try is not billed.',
+      'It is queued again afterwards; of this try only what a checkpoint has saved is billed.',
     leaseId: lease.id,
     data: { notice_seconds: noticeSeconds },
   });

@@ -85,8 +85,9 @@ export const topics: readonly Topic[] = [
       ...table(
         [{ title: 'END' }, { title: 'BILLED' }, { title: 'MEANING' }],
         endReasonCodes.map((reason) => {
-          const { billable, requeue, sentence } = endReasonRow(reason);
-          return [reason, billable ? 'yes' : 'no', `${sentence}${requeue ? ' The job is tried again.' : ''}`];
+          const { billable, billedToCheckpoint, requeue, sentence } = endReasonRow(reason);
+          const billed = billable ? 'yes' : billedToCheckpoint ? 'if saved' : 'no';
+          return [reason, billed, `${sentence}${requeue ? ' The job is tried again.' : ''}`];
         }),
       ).map((line) => `  ${line}`),
     ],
