@@ -28,8 +28,10 @@ import { userRoutes } from './routes/user/routes.ts';
 import { ReaderSlots } from './run-logs/reader-slots.ts';
 import { stripeWebhook } from './routes/webhooks/stripe.ts';
 import { startWorkers } from './start-workers.ts';
-import { startEventWorker } from './stripe/dispatch-events.worker.ts';
 import { createStripeGateway } from './stripe/stripe-live.ts';
+import { startCardPayments } from './topups/start-card-payments.ts';
+import type { TopUpDeps } from './topups/top-up-deps.ts';
+import { topUpEventHandlers } from './topups/top-up-events.ts';
 
 /** Connections of the pool: enough for the workers and many short requests, few enough for any server. */
 const poolSize = 20;
@@ -91,9 +93,20 @@ export async function compose(
   for (const [name, worker] of Object.entries(workers)) lifecycle.add(name, () => worker.close());
 
   const stripe = config.stripe && createStripeGateway({ ...config.stripe, now: systemClock.now });
-  if (stripe) {
-    const events = startEventWorker({ db, log, signals, leadership, handlers: {} });
-    lifecycle.add('stripe event worker', () => events.close());
+  const topUps: TopUpDeps | null = config.stripe &&
+    stripe && {
+      db,
+      log,
+      stripe,
+      settings: {
+        mode: config.stripe.mode,
+        creditLimitMicros: config.stripe.creditLimitMicros,
+        returnUrl: `${config.dashboardUrl ?? 'http://127.0.0.1:3000'}/billing`,
+      },
+    };
+  if (topUps) {
+    const handlers = topUpEventHandlers(topUps);
+    startCardPayments({ ...topUps, signals, leadership }, { handlers, metrics, lifecycle });
   }
 
   const sweep = startSweepWorker({ db, objects, log, settings: config.objects });
@@ -127,6 +140,7 @@ export async function compose(
         settings: config.leases,
         view: { playMoney, dashboardUrl: config.dashboardUrl },
         readerSlots: new ReaderSlots(),
+        topUps,
         auditor,
         receipts: { db, signer, meter, playMoney },
         defaultMaxPricePerHourMicros,

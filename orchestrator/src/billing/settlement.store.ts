@@ -1,13 +1,18 @@
 import type { Db, Tx } from '@computefabric/db/client';
+import { billingAccounts } from '@computefabric/db/schema/billing-accounts';
 import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import { payments } from '@computefabric/db/schema/payments';
 import { providers } from '@computefabric/db/schema/providers';
 import type { JobId, PaymentId } from '@computefabric/protocol/ids';
-import { and, asc, eq, gt, isNotNull, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, isNotNull, isNull, sql } from 'drizzle-orm';
 import type { BilledLease } from '../ledger/settle-hold.ts';
 
-const isUnsettled = and(eq(payments.state, 'pending'), isNotNull(jobs.finishedAt));
+const isUnsettled = and(
+  eq(payments.state, 'pending'),
+  isNull(payments.settledAt),
+  isNotNull(jobs.finishedAt),
+);
 
 /** Ended jobs that are not settled yet, oldest payment first. */
 export async function findUnsettled(db: Db, limit: number): Promise<JobId[]> {
@@ -24,7 +29,12 @@ export async function findUnsettled(db: Db, limit: number): Promise<JobId[]> {
 /** Locks the payment of an ended, unsettled job; null when there is none or another worker has it. */
 export async function lockUnsettled(tx: Tx, jobId: JobId) {
   const [row] = await tx
-    .select({ id: payments.id, userId: payments.userId, holdMicros: payments.holdMicros })
+    .select({
+      id: payments.id,
+      userId: payments.userId,
+      holdMicros: payments.holdMicros,
+      apiKeyId: jobs.apiKeyId,
+    })
     .from(payments)
     .innerJoin(jobs, eq(jobs.id, payments.jobId))
     .where(and(eq(payments.jobId, jobId), isUnsettled))
@@ -47,12 +57,22 @@ export async function findBilledLeases(tx: Tx, jobId: JobId): Promise<BilledLeas
     .orderBy(asc(leases.attempt));
 }
 
-/** pending → succeeded, with what was paid; false when it was not pending. */
+/**
+ * Notes what a job has cost; false when that was noted before. The payment has succeeded with it, except where
+ * cards are charged for each job: there it stays pending until the card was.
+ */
 export async function completePayment(tx: Tx, id: PaymentId, amountMicros: bigint): Promise<boolean> {
+  const isByCard = sql`${amountMicros}::bigint > 0 and exists (
+    select from ${billingAccounts} where ${billingAccounts.userId} = ${payments.userId}
+      and ${billingAccounts.mode} = 'per_job')`;
   const rows = await tx
     .update(payments)
-    .set({ state: 'succeeded', amountMicros, settledAt: sql`now()` })
-    .where(and(eq(payments.id, id), eq(payments.state, 'pending')))
+    .set({
+      state: sql`case when ${isByCard} then 'pending' else 'succeeded' end`,
+      amountMicros,
+      settledAt: sql`now()`,
+    })
+    .where(and(eq(payments.id, id), eq(payments.state, 'pending'), isNull(payments.settledAt)))
     .returning({ id: payments.id });
   return rows.length === 1;
 }

@@ -187,6 +187,14 @@ const matrix: Record<string, Entry> = {
     expected: ownObject(200),
     request: async () => ({ path: `/v1/jobs/${(await queuedJob()).id}/cancel`, method: 'POST' }),
   },
+  setJobBudget: {
+    expected: ownObject(200),
+    request: async () => ({
+      path: `/v1/jobs/${(await queuedJob()).id}/budget`,
+      method: 'PUT',
+      json: { max_cost_micros: '900000' },
+    }),
+  },
   listJobEvents: { expected: ownObject(200), request: ofJob('/events') },
   getJobLogs: { expected: ownObject(200), request: ofJob('/logs') },
   streamJob: { expected: ownObject(200), request: ofJob('/stream') },
@@ -278,6 +286,16 @@ const matrix: Record<string, Entry> = {
       json: { tier: 'verified' },
     }),
   },
+  listBudgets: { expected: everyUser(200), request: get('/v1/budgets') },
+  setBudget: {
+    expected: everyUser(200),
+    request: async () => ({ path: '/v1/budgets', method: 'PUT', json: { amount_micros: '900000000000000' } }),
+  },
+  // Of somebody else's budget, too, nobody learns that it is there.
+  removeBudget: {
+    expected: { ...everyUser(404) },
+    request: async () => ({ path: `/v1/budgets/${newId('budget')}`, method: 'DELETE' }),
+  },
   auditLedger: {
     expected: { ...ownObject(403), other: 403, operator: 200 },
     request: get('/v1/admin/ledger/audit'),
@@ -286,6 +304,34 @@ const matrix: Record<string, Entry> = {
   whoAmI: { expected: everyUser(200), request: get('/v1/me') },
   getBalance: { expected: everyUser(200), request: get('/v1/balance') },
   listPayments: { expected: everyUser(200), request: get('/v1/payments') },
+  // This market has no payment provider: whoever asks learns that.
+  getBilling: { expected: everyUser(200), request: get('/v1/billing') },
+  createTopUp: {
+    expected: everyUser(409),
+    request: post('/v1/billing/top-ups', { amount_micros: '5000000' }),
+  },
+  listTopUps: { expected: everyUser(200), request: get('/v1/billing/top-ups') },
+  getTopUp: {
+    // There is none; that another's is not there either is a test of the top-ups.
+    expected: everyUser(404),
+    request: async () => ({ path: `/v1/billing/top-ups/${newId('topUp')}` }),
+  },
+  addCard: { expected: everyUser(409), request: post('/v1/billing/cards', {}) },
+  removeCard: {
+    expected: everyUser(409),
+    request: async () => ({ method: 'DELETE', path: '/v1/billing/cards/pm_none' }),
+  },
+  setAutoTopUp: {
+    expected: everyUser(409),
+    request: async () => ({
+      method: 'PUT',
+      path: '/v1/billing/auto-top-up',
+      json: { auto_top_up: null },
+    }),
+  },
+  payOwed: { expected: everyUser(409), request: post('/v1/billing/pay', {}) },
+  refundBalance: { expected: everyUser(409), request: post('/v1/billing/refunds', {}) },
+  listRefunds: { expected: everyUser(200), request: get('/v1/billing/refunds') },
   createApiKey: { expected: everyUser(201), request: post('/v1/api-keys', { name: 'k' }) },
   revokeApiKey: {
     expected: ownObject(204),

@@ -6,7 +6,7 @@ import { providers } from '@computefabric/db/schema/providers';
 import { jobStates } from '@computefabric/protocol/job-state';
 import { leaseStates } from '@computefabric/protocol/lease-state';
 import { providerStates } from '@computefabric/protocol/provider-state';
-import { and, count, eq, isNotNull, sql } from 'drizzle-orm';
+import { and, count, eq, isNotNull, isNull, sql } from 'drizzle-orm';
 
 type Counts = Record<string, number>;
 
@@ -34,7 +34,7 @@ export async function countUnsettled(db: Db): Promise<Counts> {
     })
     .from(payments)
     .innerJoin(jobs, eq(jobs.id, payments.jobId))
-    .where(and(eq(payments.state, 'pending'), isNotNull(jobs.finishedAt)));
+    .where(and(isNull(payments.settledAt), isNotNull(jobs.finishedAt)));
   return { any: row?.any ?? 0, over_a_minute: row?.overAMinute ?? 0 };
 }
 

@@ -134,7 +134,7 @@ export async function totalsOf(db: Db | Tx, id: GroupId) {
     .select({ unsettled: count() })
     .from(payments)
     .innerJoin(jobs, eq(jobs.id, payments.jobId))
-    .where(and(eq(jobs.groupId, id), eq(payments.state, 'pending')));
+    .where(and(eq(jobs.groupId, id), isNull(payments.settledAt)));
   return {
     image: row?.image ?? '',
     holdMicros: BigInt(row?.holdMicros ?? 0),

@@ -4,6 +4,7 @@ import * as leases from './provider-api/v1/leases.ts';
 import * as session from './provider-api/v1/session.ts';
 import * as account from './user-api/account.ts';
 import * as artifacts from './user-api/artifacts.ts';
+import * as billing from './user-api/billing.ts';
 import * as checkpoints from './user-api/checkpoints.ts';
 import * as groups from './user-api/groups.ts';
 import * as jobs from './user-api/jobs.ts';
@@ -34,6 +35,7 @@ export const allContracts: readonly Contract[] = [
   receipts,
   machines,
   account,
+  billing,
   operator,
   session,
   leases,

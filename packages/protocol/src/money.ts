@@ -42,3 +42,13 @@ export function formatUsd(micros: bigint): string {
     .replace(/0{1,4}$/, '');
   return `${sign}$${whole}.${fraction}`;
 }
+
+/** The smaller of two amounts; `Math.min` takes no bigint. */
+export function lesserOf(a: bigint, b: bigint): bigint {
+  return a > b ? b : a;
+}
+
+/** The larger of two amounts. */
+export function greaterOf(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}

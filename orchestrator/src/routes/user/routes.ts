@@ -2,6 +2,7 @@ import type { BoundRoute } from '../../http/define-route.ts';
 import { accountRoutes } from './account-routes.ts';
 import { artifactRoutes } from './artifact-routes.ts';
 import { availabilityRoutes } from './availability-routes.ts';
+import { billingRoutes } from './billing-routes.ts';
 import { checkpointRoutes } from './checkpoint-routes.ts';
 import { groupRoutes } from './group-routes.ts';
 import { jobRoutes } from './job-routes.ts';
@@ -25,6 +26,7 @@ export function userRoutes(deps: UserRouteDeps): BoundRoute[] {
     marketRoutes,
     availabilityRoutes,
     accountRoutes,
+    billingRoutes,
     operatorRoutes,
   ].flatMap((routes) => routes(deps));
 }

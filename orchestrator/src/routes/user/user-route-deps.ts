@@ -7,6 +7,7 @@ import type { LeaseDeps } from '../../leases/lease-deps.ts';
 import type { ReceiptDeps } from '../../receipts/issue-receipt.ts';
 import type { BookAuditor } from '../../ledger/audit-books.ts';
 import type { ReaderSlots } from '../../run-logs/reader-slots.ts';
+import type { TopUpDeps } from '../../topups/top-up-deps.ts';
 
 /** What the routes of people's programs are built from. */
 export interface UserRouteDeps {
@@ -17,6 +18,8 @@ export interface UserRouteDeps {
   settings: LeaseDeps['settings'];
   view: ViewSettings;
   readerSlots: ReaderSlots;
+  /** Null: no payment provider is configured. */
+  topUps: TopUpDeps | null;
   auditor: BookAuditor;
   receipts: ReceiptDeps;
   /** Price limit, per GPU-hour or core-hour, of jobs whose renter has none either. */
