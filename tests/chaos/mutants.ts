@@ -4,7 +4,8 @@ import { root } from '../journeys/program.ts';
 
 /*
  * Orchestrators with one safety taken out, to prove that the storm would notice. The product has no switch for
- * this: modules are replaced while the program is bundled, by ones that stand here.
+ * this: modules are replaced while the program is bundled, by ones that stand here. What such a module exports under a
+ * name of the real one hides that; all else of the real one stays.
  */
 
 interface Mutant {
@@ -22,7 +23,7 @@ export const mutants = {
         import { leases } from '@computefabric/db/schema/leases';
         import { eq } from 'drizzle-orm';
         import { withClaimedLease as checked } from 'original';
-        export { stale } from 'original';
+        export * from 'original';
         export async function withClaimedLease(deps, call, claim, work) {
           const [named] = await deps.db.select({ jobId: leases.jobId }).from(leases).where(eq(leases.id, claim.leaseId));
           const [job] = named ? await deps.db.select().from(jobs).where(eq(jobs.id, named.jobId)) : [];
@@ -34,7 +35,7 @@ export const mutants = {
         import { leases } from '@computefabric/db/schema/leases';
         import { eq } from 'drizzle-orm';
         import { renewLease as checked } from 'original';
-        export { findLeasesOf } from 'original';
+        export * from 'original';
         export async function renewLease(db, providerId, task, ttlSeconds) {
           const renewed = await checked(db, providerId, task, ttlSeconds);
           if (renewed) return renewed;
@@ -43,7 +44,7 @@ export const mutants = {
         }`,
       'run-logs/append-log-chunks.ts': `
         import { appendLogChunks as checked } from 'original';
-        export { withinCap } from 'original';
+        export * from 'original';
         export async function appendLogChunks(db, batch) {
           const stored = await checked(db, batch);
           return stored === 'stale' ? { nextSeq: batch.firstSeq + batch.chunks.length } : stored;
@@ -57,7 +58,7 @@ export const mutants = {
         import { jobs } from '@computefabric/db/schema/jobs';
         import { payments } from '@computefabric/db/schema/payments';
         import { and, eq, isNotNull } from 'drizzle-orm';
-        export { findBilledLeases, findUnsettled } from 'original';
+        export * from 'original';
         export async function lockUnsettled(tx, jobId) {
           const [row] = await tx
             .select({ id: payments.id, userId: payments.userId, holdMicros: payments.holdMicros })
@@ -71,7 +72,7 @@ export const mutants = {
         }`,
       'ledger/ledger.store.ts': `
         import { insertTransfers as keyed } from 'original';
-        export { findAccount, findOtherwise, findTransfer, makeAccount } from 'original';
+        export * from 'original';
         // The database refuses a second bill and release by itself: what it goes by is taken from it.
         export function insertTransfers(tx, transfers) {
           return keyed(tx, transfers.map((transfer) => ({
@@ -87,7 +88,7 @@ export const mutants = {
     what: 'nobody ends what time has ended',
     replace: {
       'leases/expire-leases.worker.ts': `
-        export { expireLease } from 'original';
+        export * from 'original';
         export function startExpiryWorker() {
           return { wake() {}, async close() {} };
         }`,

@@ -8,8 +8,9 @@ export const testImage = 'computefabric/test-busybox:1';
 
 const host = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
 
-export async function ensureTestImage(): Promise<void> {
-  const present = await callDocker(host, `/images/${encodeURIComponent(testImage)}/json`, {
+/** @param engine another one than the machine's own */
+export async function ensureTestImage(engine: string = host): Promise<void> {
+  const present = await callDocker(engine, `/images/${encodeURIComponent(testImage)}/json`, {
     deadlineSeconds: 10,
   });
   if (present.status === 200) return;
@@ -28,7 +29,7 @@ export async function ensureTestImage(): Promise<void> {
   ]);
   const [repo, tag] = testImage.split(':');
   const reply = await callDocker(
-    host,
+    engine,
     `/images/create?fromSrc=-&repo=${repo}&tag=${tag}&changes=${encodeURIComponent('ENV PATH=/bin')}`,
     {
       method: 'POST',

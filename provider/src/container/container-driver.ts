@@ -58,7 +58,7 @@ export interface ContainerDriver {
   startTask(containerId: string): Promise<void>;
 
   /** Resolves when the task has ended: asked before the start, while it runs, or long after. */
-  waitTask(containerId: string, options?: { signal?: AbortSignal }): Promise<TaskExit>;
+  waitTask(containerId: string, options?: WaitOptions): Promise<TaskExit>;
 
   /** SIGTERM, then SIGKILL after `graceSeconds`. Resolves when it has ended; an ended task is fine. */
   stopTask(containerId: string, graceSeconds: number): Promise<void>;
@@ -223,6 +223,12 @@ export interface LiveOutput extends AsyncIterable<OutputBytes> {
 export interface OutputPosition {
   stdoutBytes: number;
   stderrBytes: number;
+}
+
+export interface WaitOptions {
+  signal?: AbortSignal;
+  /** Called when the engine went away meanwhile: a task that ended then may have been ended by that. */
+  onEngineAway?: () => void;
 }
 
 export interface TaskExit {

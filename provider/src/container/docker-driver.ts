@@ -20,6 +20,7 @@ import type {
   TaskExit,
   TaskSpec,
   TaskStatus,
+  WaitOptions,
 } from './container-driver.ts';
 import { ContainerError, isContainerError, notFound } from './container-error.ts';
 import { createTask } from './create-task.ts';
@@ -203,8 +204,8 @@ export class DockerDriver implements ContainerDriver {
     }
   }
 
-  waitTask(containerId: string, options: { signal?: AbortSignal } = {}): Promise<TaskExit> {
-    return waitTask(this.#engine, containerId, (id) => this.inspectTask(id), options.signal);
+  waitTask(containerId: string, options: WaitOptions = {}): Promise<TaskExit> {
+    return waitTask(this.#engine, containerId, (id) => this.inspectTask(id), options);
   }
 
   async stopTask(containerId: string, graceSeconds: number): Promise<void> {

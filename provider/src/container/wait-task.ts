@@ -1,5 +1,5 @@
 import { pause } from '@computefabric/runtime/wait';
-import type { TaskExit, TaskStatus } from './container-driver.ts';
+import type { TaskExit, TaskStatus, WaitOptions } from './container-driver.ts';
 import { ContainerError, isContainerError } from './container-error.ts';
 import type { DockerEngine } from './docker-engine.ts';
 
@@ -11,7 +11,7 @@ export async function waitTask(
   engine: DockerEngine,
   containerId: string,
   inspect: (containerId: string) => Promise<TaskStatus | null>,
-  signal?: AbortSignal,
+  { signal, onEngineAway }: WaitOptions = {},
 ): Promise<TaskExit> {
   let awayUntil: number | null = null;
   for (;;) {
@@ -23,6 +23,8 @@ export async function waitTask(
       await nextExit(engine, containerId, inspect, signal);
     } catch (error) {
       if (!isContainerError(error, 'engine-unreachable', 'engine-timeout')) throw error;
+      // Not one that is only slow: it has not let go of anything.
+      if (isContainerError(error, 'engine-unreachable')) onEngineAway?.();
       awayUntil ??= performance.now() + LONGEST_ENGINE_OUTAGE_MS;
       if (performance.now() > awayUntil) throw error;
       await pause(500, signal);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judge } from './run-container.ts';
+import { isOtherBoot, judge } from './run-container.ts';
 
 const times = { startedAt: null, finishedAt: null, error: null };
 
@@ -38,4 +38,12 @@ test('a program that died with its engine is not billed; one that ended well whi
   expect(judge(exited(137, { engineWasAway: true }), null, false).outcome?.reason).toBe('provider-error');
   expect(judge(exited(0, { engineWasAway: true }), null, false).outcome?.reason).toBe('exited-zero');
   expect(judge(exited(137, { engineWasAway: true }), 'cancelled', false).outcome?.reason).toBe('cancelled');
+});
+
+test('what ran before the machine was started anew died with it', () => {
+  const moment = { wallMs: 1_000, bootId: 'boot-1', bootMs: 1 };
+  expect(isOtherBoot(moment, { ...moment, bootId: 'boot-2' })).toBe(true);
+  expect(isOtherBoot(moment, { ...moment, wallMs: 9_000 })).toBe(false);
+  // Where the system does not tell, nothing follows.
+  expect(isOtherBoot(moment, { ...moment, bootId: null })).toBe(false);
 });

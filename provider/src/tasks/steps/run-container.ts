@@ -90,13 +90,19 @@ function graceSeconds({ spec, killBy }: Readonly<TaskRecord>, clock: BootClock):
   return Math.min(spec.stop_grace_seconds, Math.floor(leftSeconds));
 }
 
-/** Waits for the end, over any restart of the engine. */
-async function waitForEnd({ driver, signal, log }: TaskContext, containerId: string): Promise<Ending> {
-  let engineWasAway = false;
+/** Waits for the end, over any restart of the engine or the machine. */
+async function waitForEnd(
+  { driver, signal, log, journal, bootClock }: TaskContext,
+  containerId: string,
+): Promise<Ending> {
+  let engineWasAway = isOtherBoot(journal.record.startedAt, bootClock.now());
+  const onEngineAway = () => {
+    engineWasAway = true;
+  };
   for (let attempt = 0; ; attempt += 1) {
     signal.throwIfAborted();
     try {
-      const exit = await driver.waitTask(containerId, { signal });
+      const exit = await driver.waitTask(containerId, { signal, onEngineAway });
       return { kind: 'exited', exit, engineWasAway };
     } catch (thrown) {
       signal.throwIfAborted();
@@ -107,6 +113,13 @@ async function waitForEnd({ driver, signal, log }: TaskContext, containerId: str
       await pause(backoffMs(attempt, { baseMs: 100, maxMs: 3_000 }), signal);
     }
   }
+}
+
+/** Whether the machine was started anew since: nothing that ran before has ended by itself. */
+export function isOtherBoot(startedAt: Moment | null, now: Moment): boolean {
+  return (
+    startedAt !== null && startedAt.bootId !== null && now.bootId !== null && startedAt.bootId !== now.bootId
+  );
 }
 
 /**
