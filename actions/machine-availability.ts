@@ -1,5 +1,6 @@
 'use server';
 
+import { timestamp } from '@computefabric/protocol/common';
 import { providerId } from '@computefabric/protocol/ids';
 import { revalidatePath } from 'next/cache';
 import { z } from 'zod';
@@ -11,6 +12,8 @@ const wish = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('pause'), forSeconds: z.number().int().min(1).nullable() }),
   z.strictObject({ kind: z.literal('drain'), withinSeconds: z.number().int().min(0) }),
   z.strictObject({ kind: z.literal('resume') }),
+  z.strictObject({ kind: z.literal('away'), from: timestamp, until: timestamp }),
+  z.strictObject({ kind: z.literal('back') }),
 ]);
 export type MachineWish = z.infer<typeof wish>;
 
@@ -33,6 +36,12 @@ export async function changeAvailability(id: string, wanted: MachineWish): Promi
         break;
       case 'resume':
         await machines.resume(machine.data);
+        break;
+      case 'away':
+        await machines.planMaintenance(machine.data, { from: parsed.data.from, until: parsed.data.until });
+        break;
+      case 'back':
+        await machines.cancelMaintenance(machine.data);
         break;
     }
   } catch (thrown) {

@@ -1,8 +1,9 @@
 'use client';
 
-import { CirclePause, CirclePlay, LogOut, Settings2 } from 'lucide-react';
-import { useTransition } from 'react';
+import { CalendarClock, CalendarX, CirclePause, CirclePlay, LogOut, Settings2 } from 'lucide-react';
+import { useState, useTransition } from 'react';
 import { changeAvailability, type MachineWish } from '@/actions/machine-availability.ts';
+import { AbsenceDialog } from '@/components/providers/absence-dialog.tsx';
 import { Button } from '@/components/ui/button.tsx';
 import {
   DropdownMenu,
@@ -24,11 +25,19 @@ interface AvailabilityMenuProps {
   machineId: string;
   machineName: string;
   isOpen: boolean;
+  /** An absence is planned, or lasts. */
+  isAbsencePlanned: boolean;
 }
 
 /** Where an owner takes a machine back, for a while or at once, and gives it work again. */
-export function AvailabilityMenu({ machineId, machineName, isOpen }: AvailabilityMenuProps) {
+export function AvailabilityMenu({
+  machineId,
+  machineName,
+  isOpen,
+  isAbsencePlanned,
+}: AvailabilityMenuProps) {
   const [pending, startTransition] = useTransition();
+  const [asksForAbsence, setAsksForAbsence] = useState(false);
 
   function want(wish: MachineWish) {
     startTransition(async () => {
@@ -61,8 +70,27 @@ export function AvailabilityMenu({ machineId, machineName, isOpen }: Availabilit
               <Icon aria-hidden /> {label}
             </DropdownMenuItem>
           ))}
+          <DropdownMenuItem onSelect={() => setAsksForAbsence(true)}>
+            <CalendarClock aria-hidden />{' '}
+            {isAbsencePlanned ? 'Change the planned absence' : 'Plan an absence'}
+          </DropdownMenuItem>
+          {isAbsencePlanned ? (
+            <DropdownMenuItem onSelect={() => want({ kind: 'back' })}>
+              <CalendarX aria-hidden /> Take the absence back
+            </DropdownMenuItem>
+          ) : null}
         </DropdownMenuContent>
       </DropdownMenu>
+      {asksForAbsence ? (
+        <AbsenceDialog
+          machineName={machineName}
+          onClose={() => setAsksForAbsence(false)}
+          plan={async (absence) => {
+            const result = await changeAvailability(machineId, { kind: 'away', ...absence });
+            return result.kind === 'refused' ? result.message : null;
+          }}
+        />
+      ) : null}
     </div>
   );
 }

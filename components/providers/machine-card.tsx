@@ -51,6 +51,7 @@ export function MachineCard({ machine, now }: { machine: MachineView; now: Date 
             machineId={machine.id}
             machineName={machine.name}
             isOpen={machine.availability === 'open'}
+            isAbsencePlanned={machine.awayFrom !== null}
           />
         </div>
       </div>

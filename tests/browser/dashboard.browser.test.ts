@@ -180,6 +180,28 @@ describe('a GPU owner', () => {
   });
 });
 
+test('an owner plans an absence on the card, is told when it is, and takes it back', async () => {
+  const { page, context, problems } = await dashboard.openPage('/gpu-owners');
+  const menu = page.getByRole('button', { name: /Availability of otter/ });
+  await menu.click();
+  await page.getByRole('menuitem', { name: 'Plan an absence' }).click();
+  const until = page.getByLabel('Until');
+  const planned = await until.inputValue();
+  await until.fill('2020-01-01T10:00');
+  await page.getByRole('button', { name: 'Plan it' }).click();
+  await page.getByText('Must be after it begins.').waitFor();
+  const { violations } = await new AxeBuilder({ page }).setLegacyMode(true).analyze();
+  expect(violations.map(({ id }) => id)).toEqual([]);
+  await until.fill(planned);
+  await page.getByRole('button', { name: 'Plan it' }).click();
+  await page.getByText(/^Away from /).waitFor({ timeout: 20_000 });
+  await menu.click();
+  await page.getByRole('menuitem', { name: 'Take the absence back' }).click();
+  await page.getByText(/^Away from /).waitFor({ state: 'detached', timeout: 20_000 });
+  expect(problems).toEqual([]);
+  await context.close();
+});
+
 test('the page of a machine tells its owner how each try ended and what it earned', async () => {
   await finishedJob('one-try');
   const { page, context, problems } = await dashboard.openPage('/gpu-owners');
