@@ -4,10 +4,14 @@ import * as relations from './relations.ts';
 import { apiKeys } from './schema/api-keys.ts';
 import { artifacts } from './schema/artifacts.ts';
 import { billingAccounts } from './schema/billing-accounts.ts';
+import { budgetEvents } from './schema/budget-events.ts';
+import { budgets } from './schema/budgets.ts';
 import { cardDisputes } from './schema/card-disputes.ts';
 import { cardRefunds } from './schema/card-refunds.ts';
 import { checkpointChunks } from './schema/checkpoint-chunks.ts';
 import { checkpoints } from './schema/checkpoints.ts';
+import { disputeDecisions } from './schema/dispute-decisions.ts';
+import { disputes } from './schema/disputes.ts';
 import { gpus } from './schema/gpus.ts';
 import { idempotencyKeys } from './schema/idempotency-keys.ts';
 import { jobDependencies } from './schema/job-dependencies.ts';
@@ -24,6 +28,7 @@ import { payments } from './schema/payments.ts';
 import { profiles } from './schema/profiles.ts';
 import { providerKeys } from './schema/provider-keys.ts';
 import { providers } from './schema/providers.ts';
+import { quotes } from './schema/quotes.ts';
 import { receipts } from './schema/receipts.ts';
 import { scheduleFirings } from './schema/schedule-firings.ts';
 import { schedules } from './schema/schedules.ts';
@@ -37,11 +42,15 @@ import { users } from './schema/users.ts';
 export const schema = {
   apiKeys,
   artifacts,
+  budgetEvents,
+  budgets,
   billingAccounts,
   cardDisputes,
   cardRefunds,
   checkpointChunks,
   checkpoints,
+  disputeDecisions,
+  disputes,
   gpus,
   idempotencyKeys,
   jobDependencies,
@@ -58,6 +67,7 @@ export const schema = {
   profiles,
   providerKeys,
   providers,
+  quotes,
   receipts,
   scheduleFirings,
   schedules,

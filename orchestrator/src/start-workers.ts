@@ -2,10 +2,12 @@ import type { Leadership } from './background/leadership.ts';
 import type { Signals } from './background/signals.ts';
 import type { Worker } from './background/worker.ts';
 import { startSettleWorker } from './billing/settle-job.worker.ts';
+import { startBudgetWorker } from './billing/watch-budgets.worker.ts';
 import { startAvailabilityWorker } from './leases/empty-machines.worker.ts';
 import { startExpiryWorker } from './leases/expire-leases.worker.ts';
 import { extendLeasesAfterRestart } from './leases/lease-expiry.store.ts';
 import type { LeaseDeps } from './leases/lease-deps.ts';
+import { startCapWorker } from './leases/stop-at-cap.worker.ts';
 import { startMatchWorker } from './leases/match-jobs.worker.ts';
 import { startScheduleWorker } from './schedules/fire-schedules.worker.ts';
 import { startReleaseWorker } from './shapes/release-blocked.worker.ts';
@@ -28,6 +30,8 @@ export async function startWorkers(
     'match worker': startMatchWorker(deps),
     'expiry worker': startExpiryWorker(deps),
     'availability worker': startAvailabilityWorker(deps),
+    'cap worker': startCapWorker(deps),
+    'budget worker': startBudgetWorker(deps),
     'settle worker': startSettleWorker({ db, log, signals }),
     'release worker': startReleaseWorker(deps),
     'schedule worker': startScheduleWorker(deps),

@@ -2,8 +2,10 @@ import { Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { Cli, GlobalFlags } from './cli.ts';
 import type { ArtifactsFlags } from './commands/artifacts.ts';
+import type { BudgetFlags, JobLimitFlags } from './commands/budgets.ts';
 import type { CheckpointsFlags } from './commands/checkpoints.ts';
 import type { InitFlags } from './commands/init.ts';
+import type { ReceiptFlags } from './commands/receipt.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import type { OffersFlags } from './commands/offers.ts';
 import type { StatusFlags } from './commands/status.ts';
@@ -252,6 +254,32 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
     .action((job: string, flags: CheckpointsFlags, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) =>
         (await import('./commands/checkpoints.ts')).showCheckpoints(cli, job, flags),
+      ),
+    );
+
+  program
+    .command('receipt')
+    .description(
+      'The signed receipt of an ended job, or one bill for a group: tries, seconds, price, refunds, hashes.',
+    )
+    .example(
+      ['cfab receipt mnist-7k2', 'what it cost and why'],
+      ['cfab receipt mnist-7k2 --verify', 'check signature, sums and metering on this machine'],
+      ['cfab receipt mnist-7k2 --save receipt.json', 'keep it'],
+      ['cfab receipt --file receipt.json --verify --keys keys.json', 'check it without any network'],
+    )
+    .argument('[job]', targetArgument)
+    .option('--verify', 'check it; exits with 1 and names what was changed when it does not stand')
+    .option('--file <path>', 'a receipt that was saved, instead of asking the market')
+    .option(
+      '--keys <path>',
+      "the market's public keys, as GET /v1/keys gives them (default: those that it showed\n" +
+        'at the first receipt, and keys that one of them vouches for)',
+    )
+    .option('--save <path>', 'write it to a file')
+    .action((job: string | undefined, flags: ReceiptFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/receipt.ts')).showReceipt(cli, job, flags),
       ),
     );
 
@@ -518,6 +546,65 @@ function addAccountCommands(program: CfabCommand, run: RunCommand): void {
     .example(['cfab balance', 'what is there'])
     .action((_flags: object, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) => (await import('./commands/balance.ts')).showBalance(cli)),
+    );
+  const budget = program
+    .command('budget')
+    .description('Limits on what you spend: of the account, of an API key, of one job.')
+    .example(
+      ['cfab budget list', 'what is used of each, and its warnings'],
+      ['cfab budget set 20', 'at most $20 in a month'],
+      ['cfab budget job mnist-7k2 --max-cost 0.50', 'let one job cost more'],
+    );
+  budget
+    .command('list')
+    .description('Your budgets, what is used of them, and what you were told about them.')
+    .example(['cfab budget list', 'all of them'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await import('./commands/budgets.ts')).listBudgets(cli)),
+    );
+  budget
+    .command('set')
+    .description('Set a budget, or change it. Warnings come at 50, 80 and 100 %.')
+    .example(
+      ['cfab budget set 20', 'new jobs are refused where they could pass $20 in a month'],
+      [
+        'cfab budget set 5 --key key_01kb3q --on-limit also-stop-running',
+        'for one key; running jobs are stopped, too',
+      ],
+    )
+    .argument('<usd>', 'the amount, such as 20 or 0.50')
+    .option('--key <id>', 'for what this API key submits alone')
+    .option('--period <period>', 'month (a calendar month, UTC) or total (default: month)')
+    .option('--on-limit <choice>', 'stop-new, or also-stop-running (default: stop-new)')
+    .action((usd: string, flags: BudgetFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/budgets.ts')).setBudget(cli, usd, flags),
+      ),
+    );
+  budget
+    .command('remove')
+    .description('Remove a budget. Jobs that it kept waiting are queued.')
+    .example(['cfab budget remove budget_01kb3q', 'no limit any more'])
+    .argument('<budget>', 'its id')
+    .action((id: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/budgets.ts')).removeBudget(cli, id),
+      ),
+    );
+  budget
+    .command('job')
+    .description('Change what a job that has not ended may cost.')
+    .example(
+      ['cfab budget job mnist-7k2 --max-cost 0.50', 'more is reserved, and it goes on'],
+      ['cfab budget job mnist-7k2 --max-cost none', 'as much as prices and time limit allow'],
+    )
+    .argument('<job>', jobArgument)
+    .requiredOption('--max-cost <usd>', 'the new limit, such as 0.50, or none')
+    .option('--on-limit <way>', 'checkpoint or stop')
+    .action((job: string, flags: JobLimitFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/budgets.ts')).setJobLimit(cli, job, flags),
+      ),
     );
   const config = program
     .command('config')

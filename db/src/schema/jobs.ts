@@ -1,5 +1,14 @@
 import { type EndReason, endReasonCodes } from '@computefabric/protocol/end-reason';
-import type { CheckpointId, GroupId, JobId, LeaseId, ScheduleId, UserId } from '@computefabric/protocol/ids';
+import type {
+  ApiKeyId,
+  CheckpointId,
+  GroupId,
+  JobId,
+  LeaseId,
+  ScheduleId,
+  UserId,
+} from '@computefabric/protocol/ids';
+import { costLimitActions } from '@computefabric/protocol/cost-limit';
 import { jobClasses } from '@computefabric/protocol/job-class';
 import { jobStates } from '@computefabric/protocol/job-state';
 import { trustTiers } from '@computefabric/protocol/trust-tier';
@@ -81,6 +90,13 @@ export const jobs = pgTable(
     queueTimeoutSeconds: integer(),
     /** Per GPU-hour, or per core-hour when `gpus` is 0. */
     maxPricePerHourMicros: micros().notNull(),
+    /** Its own limit, whatever prices and time would allow; null is none. */
+    maxCostMicros: micros(),
+    onCostLimit: text({ enum: costLimitActions }).notNull().default('checkpoint'),
+    /** The key that submitted it, for the budgets of keys; null for a schedule. */
+    apiKeyId: text().$type<ApiKeyId>(),
+    /** Since when a budget that is used up keeps it from being queued. */
+    budgetHeldAt: moment(),
     /** The most it may cost: what was reserved at submit. */
     holdMicros: micros().notNull(),
     /** Tries so far, offers that were refused among them: the number of the latest lease. */
@@ -107,6 +123,7 @@ export const jobs = pgTable(
     check('jobs_state', oneOf(t.state, jobStates)),
     check('jobs_hold', sql`${t.holdMicros} >= 0 and ${t.maxPricePerHourMicros} >= 0`),
     check('jobs_class', oneOf(t.class, jobClasses)),
+    check('jobs_cost_limit', sql`${t.maxCostMicros} > 0 and ${oneOf(t.onCostLimit, costLimitActions)}`),
     check('jobs_keep', oneOf(t.keepOnReturn, keepOnReturns)),
     check('jobs_tier', oneOf(t.minTier, trustTiers)),
     check('jobs_share', sql`${t.gpuMilli} between 1 and 1000 and (${t.gpuMilli} = 1000 or ${t.gpus} = 1)`),
@@ -116,6 +133,7 @@ export const jobs = pgTable(
     index('jobs_group').on(t.groupId, t.groupIndex).where(sql`${t.groupId} is not null`),
     // Counts of a group's states and the next blocked member come from this index alone.
     index('jobs_group_state').on(t.groupId, t.state, t.groupIndex).where(sql`${t.groupId} is not null`),
+    index('jobs_held_by_budget').on(t.userId).where(sql`${t.budgetHeldAt} is not null`),
     index('jobs_user').on(t.userId, t.id.desc()),
     // Few jobs set a time in which they must start; a million that do not are not looked at for it.
     index('jobs_queue_timeout')

@@ -72,6 +72,8 @@ export const leases = pgTable(
     /** Chunks 0 … nextLogSeq − 1 are stored. */
     nextLogSeq: integer().notNull().default(0),
     logBytes: bigint({ mode: 'number' }).notNull().default(0),
+    /** When its job's money is used up but for the grace time; null without a limit or once it was told to stop. */
+    moneyStopAt: moment(),
     /** Metered and paid for; 0 unless the end reason is billable. */
     billedMs: bigint({ mode: 'number' }).notNull().default(0),
     costMicros: micros().notNull().default(sql`'0'`),
@@ -91,6 +93,7 @@ export const leases = pgTable(
     index('leases_expiry')
       .on(t.expiresAt)
       .where(sql`${t.state} in ('offered', 'active', 'silent', 'releasing')`),
+    index('leases_money_stop').on(t.moneyStopAt).where(sql`${t.moneyStopAt} is not null`),
     index('leases_provider').on(t.providerId, t.id),
   ],
 );

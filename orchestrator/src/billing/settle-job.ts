@@ -1,6 +1,7 @@
 import type { Db } from '@computefabric/db/client';
 import type { JobId } from '@computefabric/protocol/ids';
 import { invariant } from '@computefabric/runtime/invariant';
+import { settleBudgets } from '../accounts/budget.store.ts';
 import { notify } from '../background/signals.ts';
 import { settleHold } from '../ledger/settle-hold.ts';
 import { completePayment, findBilledLeases, lockUnsettled } from './settlement.store.ts';
@@ -19,6 +20,7 @@ export async function settleJob(db: Db, jobId: JobId): Promise<boolean> {
     const amountMicros = await settleHold(tx, { jobId, ...payment }, await findBilledLeases(tx, jobId));
     const completed = await completePayment(tx, payment.id, amountMicros);
     invariant(completed, `the payment of ${jobId} stayed pending while it was locked`);
+    await settleBudgets(tx, payment, { holdMicros: payment.holdMicros, amountMicros });
     await notify(tx, 'cf_job', jobId); // whoever shows the job shows its payment too
     return true;
   });

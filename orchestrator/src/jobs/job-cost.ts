@@ -28,6 +28,7 @@ export function costOf(
   { now, playMoney, paymentState }: { now: Date; playMoney: boolean; paymentState: PaymentState },
 ): z.output<typeof jobCost> {
   const bills = leases.map((lease) => leaseBill(lease, job, now));
+  const accrued = bills.reduce((sum, bill) => sum + bill.costMicros, 0n);
   const latest = leases.at(-1);
   // Between two tries there is no price; after the end the last one's stays to explain the bill.
   const priced = latest && (job.leaseId === latest.id || jobMachine.isTerminal(job.state)) ? latest : null;
@@ -35,7 +36,7 @@ export function costOf(
     currency: CURRENCY,
     play_money: playMoney,
     hold_micros: String(job.holdMicros),
-    accrued_micros: String(bills.reduce((sum, bill) => sum + bill.costMicros, 0n)),
+    accrued_micros: String(accrued > job.holdMicros && job.maxCostMicros !== null ? job.holdMicros : accrued),
     billed_ms: bills.reduce((sum, bill) => sum + bill.billedMs, 0),
     rate_per_hour_micros: priced ? String(priced.pricePerHourMicros) : null,
     billable: leases.some(

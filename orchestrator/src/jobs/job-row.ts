@@ -25,6 +25,8 @@ export function columnsOf(userId: UserId, spec: JobSpec, terms: JobTerms): Omit<
     stopGraceSeconds: spec.stop_grace_seconds,
     timeLimitSeconds: spec.time_limit_seconds,
     queueTimeoutSeconds: spec.queue_timeout_seconds,
+    maxCostMicros: spec.max_cost_micros === null ? null : BigInt(spec.max_cost_micros),
+    onCostLimit: spec.on_limit,
     holdMicros: terms.holdMicros,
   };
 }

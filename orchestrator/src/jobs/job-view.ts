@@ -108,12 +108,14 @@ async function view(
     },
     checkpoint: job.checkpoint,
     stop_grace_seconds: job.stopGraceSeconds,
+    max_cost_micros: job.maxCostMicros === null ? null : String(job.maxCostMicros),
+    on_limit: job.onCostLimit,
     max_price_per_hour_micros: String(job.maxPricePerHourMicros),
     cancel_requested_at: job.cancelRequestedAt?.toISOString() ?? null,
     leases: rows.map((row) => leaseView(row, job, now, gpuOf)),
     waiting,
     after: after.map(viewDependency),
-    waits_for: job.state === 'blocked' ? blockedBy(after, group) : [],
+    waits_for: job.state === 'blocked' ? blockedBy(job, after, group) : [],
     schedule_id: job.scheduleId,
     dashboard_url: settings.dashboardUrl === null ? null : `${settings.dashboardUrl}/jobs/${job.id}`,
   };
@@ -127,7 +129,9 @@ function viewDependency(target: TargetStanding): JobView['after'][number] {
 }
 
 /** Why a job is blocked. */
-function blockedBy(after: readonly TargetStanding[], group: GroupRow | null): string[] {
+function blockedBy(job: JobRow, after: readonly TargetStanding[], group: GroupRow | null): string[] {
+  if (job.budgetHeldAt)
+    return ['A budget is used up: raise or remove it (cfab budget), or wait for a new month.'];
   const sentences = waitsFor(after);
   if (sentences.length > 0) return sentences;
   if (group === null || group.maxParallel === null)

@@ -1,8 +1,9 @@
 import type { Tx } from '@computefabric/db/client';
-import { newId, type ScheduleId, type UserId } from '@computefabric/protocol/ids';
+import { type ApiKeyId, newId, type ScheduleId, type UserId } from '@computefabric/protocol/ids';
 import { CURRENCY, formatUsd } from '@computefabric/protocol/money';
 import type { JobSpec } from '@computefabric/protocol/user-api/job-spec';
 import { AppError } from '@computefabric/runtime/errors';
+import { chargeBudgets } from '../accounts/budget.store.ts';
 import { placeHold } from '../ledger/place-hold.ts';
 import { type JobTerms, quoteTerms } from '../pricing/quote.ts';
 import { findGroupOf } from './group-reads.store.ts';
@@ -15,6 +16,8 @@ import { resolveDependencies } from './resolve-dependencies.ts';
 
 interface SubmitJob {
   userId: UserId;
+  /** The key that asks for it; null for a schedule. */
+  apiKeyId?: ApiKeyId | null;
   spec: JobSpec;
   /** Price limit of a spec that names none. */
   defaultMaxPricePerHourMicros: bigint;
@@ -27,7 +30,7 @@ interface SubmitJob {
  * all in the caller's transaction. The matcher hears of it when that commits.
  * A job that comes after others waits in `blocked` until they have ended.
  *
- * @throws AppError `job/name-taken`, `ledger/insufficient-funds` or `request/invalid`.
+ * @throws AppError `job/name-taken`, `ledger/insufficient-funds`, `budget/exceeded` or `request/invalid`.
  */
 export async function submitJob(tx: Tx, submit: SubmitJob): Promise<JobRow> {
   const { userId, spec, defaultMaxPricePerHourMicros } = submit;
@@ -37,6 +40,7 @@ export async function submitJob(tx: Tx, submit: SubmitJob): Promise<JobRow> {
   const job = await insertNamed(tx, submit, terms, state);
   await insertDependencies(tx, { jobId: job.id }, after);
   await placeHold(tx, { jobId: job.id, userId, amountMicros: terms.holdMicros });
+  await chargeBudgets(tx, { userId, apiKeyId: submit.apiKeyId ?? null }, terms.holdMicros);
   await insertSubmitted(tx, job, {
     payment: { id: newId('payment'), currency: CURRENCY },
     message: `Submitted. At most ${formatUsd(terms.holdMicros)} is reserved.`,
@@ -52,7 +56,7 @@ const nameTries = 5;
 
 async function insertNamed(
   tx: Tx,
-  { userId, spec, scheduleId = null }: SubmitJob,
+  { userId, apiKeyId = null, spec, scheduleId = null }: SubmitJob,
   terms: JobTerms,
   state: 'queued' | 'blocked',
 ): Promise<JobRow> {
@@ -67,6 +71,7 @@ async function insertNamed(
           name,
           state,
           scheduleId,
+          apiKeyId,
           eventSeq: 1, // that it was submitted, written below
         });
     if (inserted) return inserted;

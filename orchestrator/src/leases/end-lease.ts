@@ -9,10 +9,11 @@ import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, requeueJob } from '../jobs/job.store.ts';
 import { billedMs, leftSeconds } from '../metering/usage.ts';
 import { recordEnd } from '../providers/reputation.store.ts';
-import { costMicros, splitCost } from '../pricing/price.ts';
+import { affordableMs, costMicros, splitCost } from '../pricing/price.ts';
 import { decideNext, pastTriesLooked } from './decide-next.ts';
 import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow, pastTries } from './lease.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
+import { leftForTry } from './money-cap.ts';
 import { restMachine } from './rest.store.ts';
 
 interface EndLease {
@@ -39,7 +40,11 @@ export async function endLease(tx: Tx, settings: LeaseSettings, end: EndLease): 
   const now = await databaseNow(tx);
   // Work that a checkpoint has saved is worth something only where the job goes on from it.
   const savedAt = job.leaseId === lease.id ? await lastSavedAt(tx, lease.id) : null;
-  const billed = billedMs(reason, { ...lease, now, timeLimitSeconds: leftSeconds(job) }, savedAt);
+  const metered = billedMs(reason, { ...lease, now, timeLimitSeconds: leftSeconds(job) }, savedAt);
+  // What a try runs beyond its job's own limit is nobody's bill.
+  const left = await leftForTry(tx, job, lease.id);
+  const payable = left === null ? null : affordableMs(left, lease.pricePerHourMicros);
+  const billed = payable === null ? metered : Math.min(metered, payable);
   const cost = costMicros(billed, lease.pricePerHourMicros);
   const closed = await closeLease(tx, lease.id, {
     to: end.to,
@@ -53,7 +58,7 @@ export async function endLease(tx: Tx, settings: LeaseSettings, end: EndLease): 
   });
   if (!closed) return null;
   await notifyAll(tx, 'cf_queue', [lease.providerId, job.id]);
-  await decideJob(tx, settings, end, billed);
+  await decideJob(tx, settings, end, { billed, cost, left });
   // Last of the locks: job, lease, machine.
   await recordEnd(tx, lease.providerId, reason);
   if (endReasonRow(reason).restsMachine) await restMachine(tx, lease.providerId, Math.random);
@@ -65,7 +70,7 @@ async function decideJob(
   tx: Tx,
   settings: LeaseSettings,
   { job, lease, reason, detail, exitCode }: EndLease,
-  billed: number,
+  { billed, cost, left }: { billed: number; cost: bigint; left: bigint | null },
 ) {
   if (job.leaseId !== lease.id) return; // the job has gone on without this try
   const code = exitCode ?? lease.exitCode;
@@ -89,6 +94,10 @@ async function decideJob(
   const { counted, backoffSeconds } = next;
   if (!counted && leftSeconds({ ...job, usedMs: job.usedMs + billed }) < leastSecondsOfTry) {
     await endJob(tx, { jobId: job.id, reason: 'time-limit', leaseId: lease.id });
+    return;
+  }
+  if (left !== null && left <= cost) {
+    await endJob(tx, { jobId: job.id, reason: 'funds-exhausted', leaseId: lease.id });
     return;
   }
   const requeued = await requeueJob(tx, job.id, lease.id, {

@@ -26,6 +26,7 @@ const endOfStop = {
   superseded: 'superseded',
   'peer-lost': 'peer-lost',
   'peer-ended': 'peer-ended',
+  'funds-exhausted': 'funds-exhausted',
 } as const satisfies Record<StopReason, EndReason>;
 
 /**

@@ -20,6 +20,7 @@ import {
 } from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
 import { startAtOnce } from './start.store.ts';
+import { planMoneyStop } from './money-cap.ts';
 import { termSeconds } from './silent-lease.ts';
 
 /*
@@ -98,7 +99,9 @@ export async function startLease(
   await withClaimedLease(deps, 'started', claim, async (tx, job, lease) => {
     if (lease.state !== 'active') throw stale();
     if (lease.startedAt) return;
-    if (!(await markStarted(tx, claim, imageDigest))) throw stale();
+    const started = await markStarted(tx, claim, imageDigest);
+    if (!started) throw stale();
+    if (job.maxCostMicros !== null) await planMoneyStop(tx, job, started, await databaseNow(tx));
     // False when the renter has asked to stop meanwhile: the job is finishing already and stays so.
     await startJob(tx, job.id, lease.id);
     await appendJobEvent(tx, {

@@ -21,13 +21,15 @@ export async function startAtOnce(
   const data = JSON.stringify({ image_digest: imageDigest });
   const { rows } = await db.execute(sql`
     with claimed as materialized (
-      select l.id from leases l
+      select l.id, j.max_cost_micros from leases l
       join jobs j on j.id = l.job_id
       join providers p on p.id = l.provider_id
       where l.id = ${leaseId} and l.provider_id = ${providerId} and l.fence = ${fence} and p.session = ${session}
       for no key update of j
     ), started as (
-      update leases l set started_at = now(), image_digest = ${imageDigest}, task_state = 'running'
+      update leases l set started_at = now(), image_digest = ${imageDigest}, task_state = 'running',
+        -- Looked at at once by the worker that plans the stop of a job with a money limit.
+        money_stop_at = case when claimed.max_cost_micros is null then null else now() end
       from claimed
       where l.id = claimed.id and l.state = 'active' and l.expires_at > now()
         and l.started_at is null and l.exited_at is null

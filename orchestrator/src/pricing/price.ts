@@ -48,6 +48,13 @@ export function costMicros(billedMs: number, rateMicrosPerHour: bigint): bigint 
   return (BigInt(billedMs) * rateMicrosPerHour) / MS_PER_HOUR;
 }
 
+/** How long a job may run at a rate before it costs more than this, ms; null for as long as it likes. */
+export function affordableMs(micros: bigint, rateMicrosPerHour: bigint): number | null {
+  if (rateMicrosPerHour === 0n) return null;
+  const ms = (micros * MS_PER_HOUR) / rateMicrosPerHour;
+  return ms > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(ms);
+}
+
 /** The most that a job of this length can cost: never less than any bill of it. */
 export function holdMicros(rateMicrosPerHour: bigint, timeLimitSeconds: number): bigint {
   return divideUp(BigInt(timeLimitSeconds) * 1_000n * rateMicrosPerHour, MS_PER_HOUR);

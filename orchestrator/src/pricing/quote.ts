@@ -1,6 +1,8 @@
 import type { JobNeeds } from '../matching/machine-view.ts';
 import type { JobSpec } from '@computefabric/protocol/user-api/job-spec';
+import { canonicalJson } from '@computefabric/protocol/receipts/canonical-json';
 import { AppError } from '@computefabric/runtime/errors';
+import { sha256Of } from '@computefabric/runtime/receipts/signatures';
 import { holdMicros, wholeRateMicros } from './price.ts';
 
 /** What a job asks for in the market's own terms, and the most that it may cost. */
@@ -9,12 +11,17 @@ export interface JobTerms {
   holdMicros: bigint;
 }
 
+/** What a quote is about: the same for the same job, whatever the order of its fields. */
+export function specHashOf(spec: JobSpec): string {
+  return sha256Of(canonicalJson(JSON.parse(JSON.stringify(spec))));
+}
+
 /** Money travels as at most 18 digits, and no account holds more. */
 const mostMicros = 10n ** 18n - 1n;
 
 /**
  * Terms of a job. Its price limit is its own, else the renter's default, else the market's; the hold is that
- * limit for the whole time the job may run, so no bill can exceed it.
+ * limit for the whole time the job may run, so no bill can exceed it, or the job's own `max_cost` where that is less.
  *
  * @throws AppError `request/invalid` when that is more money than the books can hold.
  */
@@ -52,5 +59,6 @@ export function quoteTerms(spec: JobSpec, defaultMaxPricePerHourMicros: bigint):
       fields: [{ path: 'max_price_per_hour_micros', message }],
     });
   }
-  return { needs, holdMicros: hold };
+  const limit = spec.max_cost_micros === null ? null : BigInt(spec.max_cost_micros);
+  return { needs, holdMicros: limit !== null && limit < hold ? limit : hold };
 }

@@ -27,7 +27,7 @@ export async function unblockJob(tx: Tx, id: JobId): Promise<boolean> {
   const rows = await tx
     .update(jobs)
     .set({ state: 'queued', queuedAt: sql`now()` })
-    .where(and(eq(jobs.id, id), eq(jobs.state, 'blocked')))
+    .where(and(eq(jobs.id, id), eq(jobs.state, 'blocked'), isNull(jobs.budgetHeldAt)))
     .returning({ id: jobs.id });
   return rows.length === 1;
 }
@@ -50,7 +50,7 @@ export async function unblockMembers(tx: Tx, id: GroupId, limit: number): Promis
   const next = tx
     .select({ id: jobs.id })
     .from(jobs)
-    .where(and(eq(jobs.groupId, id), eq(jobs.state, 'blocked')))
+    .where(and(eq(jobs.groupId, id), eq(jobs.state, 'blocked'), isNull(jobs.budgetHeldAt)))
     .orderBy(asc(jobs.groupIndex))
     .limit(limit)
     .for('update', { skipLocked: true });
@@ -161,7 +161,14 @@ export async function findReleasableJobs(db: Db, limit: number): Promise<JobId[]
   const rows = await db
     .select({ id: jobs.id })
     .from(jobs)
-    .where(and(eq(jobs.state, 'blocked'), isNull(jobs.groupId), or(not(exists(openOne)), exists(movedOne))))
+    .where(
+      and(
+        eq(jobs.state, 'blocked'),
+        isNull(jobs.budgetHeldAt),
+        isNull(jobs.groupId),
+        or(not(exists(openOne)), exists(movedOne)),
+      ),
+    )
     .orderBy(sql`random()`)
     .limit(limit);
   return rows.map((row) => row.id);

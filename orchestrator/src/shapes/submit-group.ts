@@ -1,10 +1,11 @@
 import type { Tx } from '@computefabric/db/client';
-import { type JobId, newId, type UserId } from '@computefabric/protocol/ids';
+import { type ApiKeyId, type JobId, newId, type UserId } from '@computefabric/protocol/ids';
 import { limits } from '@computefabric/protocol/limits';
 import { CURRENCY, formatUsd } from '@computefabric/protocol/money';
 import type { GroupSpec } from '@computefabric/protocol/user-api/groups';
 import { memberVariables } from '@computefabric/protocol/user-api/shapes';
 import { AppError } from '@computefabric/runtime/errors';
+import { chargeBudgets } from '../accounts/budget.store.ts';
 import { notify, notifyAll } from '../background/signals.ts';
 import type { GroupRow } from '../jobs/group-reads.store.ts';
 import { insertDependencies } from '../jobs/job-dependencies.store.ts';
@@ -21,15 +22,21 @@ import { insertGroup, insertMembers } from './group.store.ts';
  * its own as a single job has them, in the caller's transaction. Funds that do not cover all members refuse the
  * whole. What may start at once is queued; the rest waits in `blocked`.
  *
- * @throws AppError `job/name-taken`, `ledger/insufficient-funds` or `request/invalid`.
+ * @throws AppError `job/name-taken`, `ledger/insufficient-funds`, `budget/exceeded` or `request/invalid`.
  */
 export async function submitGroup(
   tx: Tx,
   {
     userId,
+    apiKeyId = null,
     group,
     defaultMaxPricePerHourMicros,
-  }: { userId: UserId; group: GroupSpec; defaultMaxPricePerHourMicros: bigint },
+  }: {
+    userId: UserId;
+    apiKeyId?: ApiKeyId | null;
+    group: GroupSpec;
+    defaultMaxPricePerHourMicros: bigint;
+  },
 ): Promise<GroupRow> {
   const { spec } = group;
   const variables = group.array
@@ -49,6 +56,7 @@ export async function submitGroup(
     id,
     name: memberName(row.name, index),
     env: { ...spec.env, ...variables[index] },
+    apiKeyId,
     groupId: row.id,
     groupIndex: index,
     groupVars: variables[index] ?? {},
@@ -66,6 +74,7 @@ export async function submitGroup(
     userId,
     members.map(({ id }) => ({ jobId: id, amountMicros: terms.holdMicros })),
   );
+  await chargeBudgets(tx, { userId, apiKeyId }, terms.holdMicros * BigInt(members.length));
   if (waits) await notify(tx, 'cf_blocked', row.id);
   await notifyAll(
     tx,

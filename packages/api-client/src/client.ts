@@ -1,10 +1,12 @@
 import { accountCalls } from './account.ts';
 import { artifactCalls } from './artifacts.ts';
+import { budgetCalls } from './budgets.ts';
 import { groupCalls } from './groups.ts';
 import { jobCalls } from './jobs.ts';
 import { logCalls } from './logs.ts';
 import { machineCalls } from './machines.ts';
 import { offerCalls } from './offers.ts';
+import { receiptCalls } from './receipts.ts';
 import { scheduleCalls } from './schedules.ts';
 import { Transport, type TransportOptions } from './transport.ts';
 
@@ -27,8 +29,10 @@ export function createClient(options: ClientOptions) {
     groups: groupCalls(transport),
     schedules: scheduleCalls(transport),
     artifacts: artifactCalls(transport),
+    receipts: receiptCalls(transport),
     offers: offerCalls(transport),
     machines: machineCalls(transport),
     account: accountCalls(transport),
+    budgets: budgetCalls(transport),
   };
 }

@@ -1,3 +1,4 @@
+import type { QuoteId } from '@computefabric/protocol/ids';
 import type { JobState } from '@computefabric/protocol/job-state';
 import { getCheckpoint, listCheckpoints } from '@computefabric/protocol/user-api/checkpoints';
 import type { CheckpointId } from '@computefabric/protocol/ids';
@@ -31,8 +32,8 @@ export interface JobListQuery extends PageQuery {
 export function jobCalls(transport: Transport) {
   return {
     /** Submits a job. A repeat with the same `idempotencyKey` gives the same job. */
-    create: (spec: JobSpecInput, options: CallOptions = {}) =>
-      transport.call(contracts.createJob, { body: spec, ...options }),
+    create: (spec: JobSpecInput, { quote, ...options }: CallOptions & { quote?: QuoteId | undefined } = {}) =>
+      transport.call(contracts.createJob, { body: spec, query: { quote }, ...options }),
     /** Plan and price of a job, without submitting it. */
     quote: (spec: JobSpecInput, options: CallOptions = {}) =>
       transport.call(createQuote, { body: spec, ...options }),

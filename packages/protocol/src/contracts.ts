@@ -5,7 +5,9 @@ import * as session from './provider-api/v1/session.ts';
 import * as account from './user-api/account.ts';
 import * as artifacts from './user-api/artifacts.ts';
 import * as billing from './user-api/billing.ts';
+import * as budgets from './user-api/budgets.ts';
 import * as checkpoints from './user-api/checkpoints.ts';
+import * as disputes from './user-api/disputes.ts';
 import * as groups from './user-api/groups.ts';
 import * as jobs from './user-api/jobs.ts';
 import * as logs from './user-api/logs.ts';
@@ -33,9 +35,11 @@ export const allContracts: readonly Contract[] = [
   schedules,
   quotes,
   receipts,
+  disputes,
   machines,
   account,
   billing,
+  budgets,
   operator,
   session,
   leases,

@@ -44,6 +44,22 @@ export const errorCodes = {
   'job/not-found': row(404, 'There is no such job in your account.', 'renter', 'never'),
   'job/name-taken': row(409, 'You have a job of that name already.', 'renter', 'never'),
   'job/already-final': row(409, 'The job has ended already.', 'renter', 'never'),
+  'dispute/not-found': row(404, 'There is no such dispute.', 'renter', 'never'),
+  'dispute/exists': row(409, 'This job is contested already.', 'renter', 'never'),
+  'dispute/not-settled': row(409, 'The job has not ended, or is not settled yet.', 'renter', 'later'),
+  'dispute/nothing-billed': row(
+    409,
+    'Nothing was paid for this job that could be given back.',
+    'renter',
+    'never',
+  ),
+  'dispute/too-late': row(409, 'It is too long since the job ended.', 'renter', 'never'),
+  'dispute/decided': row(
+    409,
+    'That has been decided, and money that was given back stays given.',
+    'renter',
+    'never',
+  ),
   'receipt/not-ready': row(
     409,
     'There is no receipt yet: it is made when all has ended and is settled.',
@@ -96,6 +112,8 @@ export const errorCodes = {
     'same-request',
   ),
   'lease/bad-frames': row(400, 'The log batch cannot be read.', 'provider', 'never'),
+  'budget/exceeded': row(402, 'A budget does not allow the most this job may cost.', 'renter', 'never'),
+  'budget/not-found': row(404, 'There is no such budget in your account.', 'renter', 'never'),
   'ledger/insufficient-funds': row(
     402,
     'The balance does not cover the most this job may cost.',

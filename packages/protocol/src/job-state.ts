@@ -6,7 +6,7 @@ const finals = ['succeeded', 'failed', 'cancelled', 'expired'] as const; // whic
 /**
  * What the renter asked for, from submit to end. The words are the ones people see.
  *
- * - `blocked`   waits for other jobs: what it comes `after`, or room in its array; not billed
+ * - `blocked`   waits for other jobs (what it comes `after`, or room in its array) or for money in a budget; not billed
  * - `queued`    waits for a machine; not billed
  * - `preparing` a machine has it: offered, accepted, pulling the image; not billed
  * - `running`   the program runs; billed
@@ -15,7 +15,7 @@ const finals = ['succeeded', 'failed', 'cancelled', 'expired'] as const; // whic
  */
 export const jobMachine = defineMachine({
   blocked: { unblock: 'queued', end: finals },
-  queued: { assign: 'preparing', end: finals },
+  queued: { assign: 'preparing', hold: 'blocked', end: finals },
   preparing: { start: 'running', stop: 'finishing', requeue: 'queued', end: finals },
   running: { finish: 'finishing', requeue: 'queued', end: finals },
   finishing: { requeue: 'queued', end: finals },

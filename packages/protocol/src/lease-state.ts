@@ -51,6 +51,7 @@ export const stopReasons = [
   'superseded',
   'peer-lost',
   'peer-ended',
+  'funds-exhausted',
 ] as const;
 export type StopReason = (typeof stopReasons)[number];
 

@@ -54,6 +54,7 @@ async function submitSingle(
 ): Promise<number> {
   const client = await cli.client();
   let job: JobView;
+  let quoteId: Quote['id'] = null;
   try {
     const quiet = cli.json && flags.yes; // nobody would read a plan
     if (flags.plan || !quiet) {
@@ -61,10 +62,11 @@ async function submitSingle(
       if (flags.plan) return await showPlan(cli, client, spec, quote);
       await printPlan(client, spec, quote, cli.terminal.talk);
       refuseUnaffordable(quote);
+      quoteId = quote.id;
       if (!flags.yes) await askToSubmit(cli, quote, interrupt);
     }
     interrupt.throwIfAborted();
-    job = await create(cli, client, spec, interrupt);
+    job = await create(cli, client, spec, quoteId, interrupt);
   } catch (thrown) {
     if (thrown instanceof Interrupted) throw nothingSubmitted();
     throw thrown;
@@ -124,7 +126,13 @@ const findOutMs = 10_000;
  * Submits. A Ctrl-C while the request is on its way does not cut it: the answer, or the same request once
  * more under its idempotency key, tells whether there is a job, and the person is told the truth.
  */
-async function create(cli: Cli, client: Client, spec: JobSpec, interrupt: AbortSignal): Promise<JobView> {
+async function create(
+  cli: Cli,
+  client: Client,
+  spec: JobSpec,
+  quoteId: Quote['id'],
+  interrupt: AbortSignal,
+): Promise<JobView> {
   const giveUp = new AbortController();
   const onInterrupt = () => {
     cli.say('Finding out whether the job was submitted… Ctrl-C again leaves at once.');
@@ -134,6 +142,7 @@ async function create(cli: Cli, client: Client, spec: JobSpec, interrupt: AbortS
   let mayExist = false;
   try {
     return await client.jobs.create(spec, {
+      quote: quoteId ?? undefined,
       signal: giveUp.signal,
       onTryFailed: (error) => {
         mayExist ||= giveUp.signal.aborted || (error instanceof UnreachableError && !error.nothingSent);

@@ -16,6 +16,7 @@ export const cliErrors = {
   'cli/ambiguous-job': 'Several jobs begin like that.',
   'cli/file': 'A local file could not be read or written.',
   'cli/hash-mismatch': 'A downloaded file is not the one that the server announced.',
+  'cli/receipt-changed': 'A receipt does not fit its signature, or its sums are wrong.',
   'cli/internal': 'Something went wrong in this program.',
 } as const;
 

@@ -84,6 +84,7 @@ const exits: Partial<Record<ErrorCode, ExitName>> = {
   'request/too-deep': 'usage',
   'job/not-found': 'jobNotFound',
   'ledger/insufficient-funds': 'money',
+  'budget/exceeded': 'money',
   'server/busy': 'unreachable',
 };
 

@@ -61,6 +61,12 @@ export function addSpecFlags(command: CfabCommand): void {
 
     .optionsGroup('Price, time and turn')
     .option('--max-price <usd>', 'highest price per GPU-hour, per core-hour for CPU jobs, such as 0.50')
+    .option('--max-cost <usd>', 'stop the job before it costs more, such as 0.10; only this much is reserved')
+    .option(
+      '--on-limit <way>',
+      'checkpoint: stopped so early that grace time and a last save are paid for; stop: killed\n' +
+        'when the money is used up (default: checkpoint)',
+    )
     .option('--spot', 'the spot price where owners give one; gives way, after a notice, to on-demand jobs')
     .option('--class <class>', 'on-demand or spot (default: on-demand)')
     .option('--priority <number>', '0 to 100; among your own jobs the higher one goes first (default: 50)')

@@ -26,6 +26,8 @@ memory: 1GiB
 
 # Price, time and turn.
 # max_price: 0.50                # USD per GPU-hour, per core-hour without GPUs
+# max_cost: 0.10                 # USD; the job is stopped before it costs more
+# on_limit: checkpoint           # or stop: killed when the money is used up
 # class: spot                    # cheaper, and may have to give way after a notice
 # priority: 50                   # 0 to 100, among your own jobs
 time_limit: 10m

@@ -1,6 +1,6 @@
 import type { Client } from '@computefabric/api-client/client';
 import type { JobSpec } from '@computefabric/protocol/user-api/job-spec';
-import type { Quote } from '@computefabric/protocol/user-api/quotes';
+import type { Estimate, Quote } from '@computefabric/protocol/user-api/quotes';
 import type { Cli } from '../cli.ts';
 import { offerGpu } from '../commands/offers.ts';
 import { CliError, usageError } from '../errors/cli-error.ts';
@@ -42,11 +42,26 @@ export async function printPlan(client: Client, spec: JobSpec, quote: Quote, out
     ];
     for (const line of facts(pairs)) output.line(line);
   }
+  if (quote.estimate) output.line(`  Expected ${estimateText(quote.estimate)}`);
   const play = quote.play_money ? ' play money' : '';
   output.line(
     `  Costs at most ${money(quote.hold_micros)}: stops after ${formatSeconds(quote.time_limit_seconds)} · ` +
       `balance ${money(quote.balance_micros)}${play}`,
   );
+}
+
+/** What to expect, and what that is known from. */
+export function estimateText(estimate: Estimate): string {
+  const { past_runs: runs, run_low_seconds: low, run_high_seconds: high } = estimate;
+  const cost = `${money(estimate.cost_low_micros)} to ${money(estimate.cost_high_micros)}`;
+  if (runs === 0) {
+    return `${cost}: no earlier run of this image and command, so it may take all of its ${formatSeconds(high)}`;
+  }
+  const wait =
+    estimate.wait_high_seconds === null
+      ? 'once it has started'
+      : `${formatSeconds(estimate.wait_high_seconds)} at most until it starts`;
+  return `${cost}, ${formatSeconds(low)} to ${formatSeconds(high)}, ${wait} (from ${runs} earlier ${runs === 1 ? 'run' : 'runs'})`;
 }
 
 function offersTable(quote: Quote): string[] {

@@ -20,6 +20,8 @@ const flags: Record<string, string> = {
   reliability: '--reliability',
   tier: '--tier',
   max_price: '--max-price',
+  max_cost: '--max-cost',
+  on_limit: '--on-limit',
   class: '--class',
   priority: '--priority',
   time_limit: '--time-limit',

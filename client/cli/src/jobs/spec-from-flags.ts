@@ -30,6 +30,8 @@ export interface SpecFlags {
   timeLimit?: string;
   queue?: string;
   maxPrice?: string;
+  maxCost?: string;
+  onLimit?: string;
   class?: string;
   spot?: boolean;
   priority?: string;
@@ -207,6 +209,8 @@ async function wordsOf(flags: SpecFlags, argv: readonly string[]): Promise<Parti
     reliability: flags.reliability,
     tier: flags.tier,
     max_price: flags.maxPrice,
+    max_cost: flags.maxCost,
+    on_limit: flags.onLimit,
     class: flags.spot ? 'spot' : flags.class,
     priority: flags.priority,
     time_limit: flags.timeLimit,

@@ -16,7 +16,7 @@ import type { UserRouteDeps } from './user-route-deps.ts';
 export function groupRoutes(deps: UserRouteDeps): BoundRoute[] {
   const { db, view } = deps;
   return [
-    route(api.createGroup, async ({ caller: { userId }, body: group, idempotencyKey }) =>
+    route(api.createGroup, async ({ caller: { userId, keyId }, body: group, idempotencyKey }) =>
       withIdempotency(
         db,
         { userId, key: idempotencyKey, contract: api.createGroup, request: group },
@@ -24,7 +24,7 @@ export function groupRoutes(deps: UserRouteDeps): BoundRoute[] {
           const user = await findUser(tx, userId);
           const defaultMaxPricePerHourMicros =
             user.defaultMaxPricePerHourMicros ?? deps.defaultMaxPricePerHourMicros;
-          const row = await submitGroup(tx, { userId, group, defaultMaxPricePerHourMicros });
+          const row = await submitGroup(tx, { userId, apiKeyId: keyId, group, defaultMaxPricePerHourMicros });
           return await viewGroup(tx, view, row);
         },
       ),

@@ -11,6 +11,8 @@ import { jobOf, listEventsOf, listJobsOf } from '../../jobs/job-reads.store.ts';
 import { viewEvent, viewJob, viewJobs, viewNewJob } from '../../jobs/job-view.ts';
 import { requireJob } from '../../jobs/require-job.ts';
 import { submitJob } from '../../jobs/submit-job.ts';
+import { useQuote } from '../../pricing/quote.store.ts';
+import { specHashOf } from '../../pricing/quote.ts';
 import { cancelJob } from '../../leases/cancel-job.ts';
 import { requireGroup } from '../../shapes/require-group.ts';
 import type { UserRouteDeps } from './user-route-deps.ts';
@@ -29,7 +31,7 @@ function storableMoment(text: string): Date {
 export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
   const { db, view } = deps;
   return [
-    route(api.createJob, async ({ caller: { userId }, body: spec, idempotencyKey }) =>
+    route(api.createJob, async ({ caller: { userId, keyId }, body: spec, query, idempotencyKey }) =>
       withIdempotency(
         db,
         { userId, key: idempotencyKey, contract: api.createJob, request: spec },
@@ -37,7 +39,9 @@ export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
           const user = await findUser(tx, userId);
           const defaultMaxPricePerHourMicros =
             user.defaultMaxPricePerHourMicros ?? deps.defaultMaxPricePerHourMicros;
-          const job = await submitJob(tx, { userId, spec, defaultMaxPricePerHourMicros });
+          const job = await submitJob(tx, { userId, apiKeyId: keyId, spec, defaultMaxPricePerHourMicros });
+          if (query.quote !== undefined)
+            await useQuote(tx, { id: query.quote, userId, specHash: specHashOf(spec), jobId: job.id });
           return await viewNewJob(tx, view, job, { dependent: spec.after.length > 0 });
         },
       ),

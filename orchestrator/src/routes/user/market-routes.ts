@@ -19,8 +19,10 @@ import type { MachineView } from '../../matching/machine-view.ts';
 import { loadMachines } from '../../matching/market.store.ts';
 import { rank } from '../../matching/match.ts';
 import { viewOffer } from '../../pricing/offer-view.ts';
-import { ratePerHourMicros } from '../../pricing/price.ts';
-import { quoteTerms } from '../../pricing/quote.ts';
+import { estimateJob } from '../../pricing/estimate.ts';
+import { ratePerHourMicros, wholeRateMicros } from '../../pricing/price.ts';
+import { findPastRuns, keepQuote } from '../../pricing/quote.store.ts';
+import { quoteTerms, specHashOf } from '../../pricing/quote.ts';
 import type { UserRouteDeps } from './user-route-deps.ts';
 
 /** Machines and what they cost: the market as renters see it, and one's own machines. */
@@ -34,7 +36,21 @@ export function marketRoutes(deps: UserRouteDeps): BoundRoute[] {
       const machines = await loadMachines(db);
       const fitting = rank(needs, machines);
       const balance = await balanceMicros(db, 'renter_available', userId);
+      const now = await databaseNow(db);
+      const waiting =
+        fitting.length > 0 ? null : explain(needs, machines, { ...(await placeOfNext(db, spec)), now });
+      const estimate = estimateJob({
+        now,
+        timeLimitSeconds: spec.time_limit_seconds,
+        holdMicros,
+        ratesPerHourMicros: fitting.map((machine) => ratePerHourMicros(needs, machine)),
+        highestRateMicros: wholeRateMicros(needs, needs.maxPricePerHourMicros),
+        pastRuns: await findPastRuns(db, userId, spec),
+        expectedStart: waiting?.expected_start ? new Date(waiting.expected_start) : null,
+      });
       return {
+        id: await keepQuote(db, { userId, specHash: specHashOf(spec), estimate }),
+        estimate,
         offers: fitting.map((machine) => ({
           ...viewOffer(machine),
           price_per_hour_micros: String(ratePerHourMicros(needs, machine)),
@@ -45,13 +61,7 @@ export function marketRoutes(deps: UserRouteDeps): BoundRoute[] {
         balance_micros: String(balance),
         affordable: balance >= holdMicros,
         play_money: deps.view.playMoney,
-        waiting:
-          fitting.length > 0
-            ? null
-            : explain(needs, machines, {
-                ...(await placeOfNext(db, spec)),
-                now: await databaseNow(db),
-              }),
+        waiting,
       };
     }),
 

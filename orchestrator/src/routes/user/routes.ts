@@ -3,6 +3,7 @@ import { accountRoutes } from './account-routes.ts';
 import { artifactRoutes } from './artifact-routes.ts';
 import { availabilityRoutes } from './availability-routes.ts';
 import { billingRoutes } from './billing-routes.ts';
+import { budgetRoutes } from './budget-routes.ts';
 import { checkpointRoutes } from './checkpoint-routes.ts';
 import { groupRoutes } from './group-routes.ts';
 import { jobRoutes } from './job-routes.ts';
@@ -27,6 +28,7 @@ export function userRoutes(deps: UserRouteDeps): BoundRoute[] {
     availabilityRoutes,
     accountRoutes,
     billingRoutes,
+    budgetRoutes,
     operatorRoutes,
   ].flatMap((routes) => routes(deps));
 }

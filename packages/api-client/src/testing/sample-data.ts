@@ -12,7 +12,7 @@ import {
 import type { GroupView } from '@computefabric/protocol/user-api/groups';
 import type { LogEntry } from '@computefabric/protocol/user-api/logs';
 import type { Machine } from '@computefabric/protocol/user-api/machines';
-import type { Offer, Quote, Waiting } from '@computefabric/protocol/user-api/quotes';
+import type { Estimate, Offer, Quote, Waiting } from '@computefabric/protocol/user-api/quotes';
 import type { ScheduleView } from '@computefabric/protocol/user-api/schedules';
 
 /** Replies of the market with believable values; a test overrides what it is about. */
@@ -55,6 +55,8 @@ export function sampleJob(overrides: Partial<JobView> = {}): JobView {
     disconnect: disconnect.parse({}),
     checkpoint: null,
     stop_grace_seconds: 10,
+    max_cost_micros: null,
+    on_limit: 'checkpoint',
     max_price_per_hour_micros: '2000000',
     cancel_requested_at: null,
     leases: [],
@@ -157,6 +159,21 @@ export function sampleOffer(overrides: Partial<Offer> = {}): Offer {
   };
 }
 
+export function sampleEstimate(overrides: Partial<Estimate> = {}): Estimate {
+  return {
+    cost_low_micros: '9000',
+    cost_high_micros: '12000',
+    run_low_seconds: 90,
+    run_high_seconds: 120,
+    wait_low_seconds: 0,
+    wait_high_seconds: 10,
+    finish_earliest: '2026-01-02T03:05:34.000Z',
+    finish_latest: '2026-01-02T03:06:14.000Z',
+    past_runs: 6,
+    ...overrides,
+  };
+}
+
 export function sampleQuote(overrides: Partial<Quote> = {}): Quote {
   return {
     offers: [{ ...sampleOffer(), price_per_hour_micros: '340000' }],
@@ -167,6 +184,8 @@ export function sampleQuote(overrides: Partial<Quote> = {}): Quote {
     affordable: true,
     play_money: true,
     waiting: null,
+    id: newId('quote'),
+    estimate: sampleEstimate(),
     ...overrides,
   };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { costLimitActions } from '../cost-limit.ts';
 import { parseDuration } from '../grammar/durations.ts';
 import {
   parseDecimal,
@@ -152,6 +153,13 @@ export const jobFile = z
       .transform(String)
       .optional()
       .describe('Highest price per GPU-hour, per core-hour for CPU jobs.'),
+    max_cost: written(parseUsd, 'an amount in USD such as 0.10', ['0.10'])
+      .transform(String)
+      .optional()
+      .describe('The job is stopped before it costs more, in USD; only this much is reserved.'),
+    on_limit: oneOf(costLimitActions)
+      .optional()
+      .describe('checkpoint: stopped with grace time and state saved inside max_cost; stop: killed at it.'),
     class: oneOf(jobClasses).optional().describe('spot is cheaper and may have to give way, after a notice.'),
     priority: whole().optional().describe('0 to 100; among your own jobs the higher one goes first.'),
     time_limit: duration().optional().describe('A try of the program is stopped after running this long.'),

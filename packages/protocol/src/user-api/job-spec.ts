@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { displayName } from '../common.ts';
+import { costLimitAction } from '../cost-limit.ts';
 import { limits } from '../limits.ts';
 import { positiveMicrosString } from '../money.ts';
 import { jobClass } from '../job-class.ts';
@@ -75,6 +76,18 @@ export const jobSpec = z
       .nullable()
       .default(null)
       .describe('Highest price per GPU-hour (per core-hour for CPU jobs); null is the market default.'),
+    max_cost_micros: positiveMicrosString
+      .refine((micros) => micros !== '0', 'must be more than 0')
+      .nullable()
+      .default(null)
+      .describe(
+        'The job is stopped before it costs more; only this much is reserved. null is no limit of its own.',
+      ),
+    on_limit: costLimitAction
+      .default('checkpoint')
+      .describe(
+        'checkpoint: stopped with its grace time and state saved inside max_cost; stop: killed at it.',
+      ),
     class: jobClass
       .default('on-demand')
       .describe('spot is cheaper and may have to give way, after a notice.'),

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { pageOf, pageQuery, timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
+import { costLimitAction } from '../cost-limit.ts';
 import { endReason } from '../end-reason.ts';
 import { groupKind } from '../group-kind.ts';
-import { gpuId, groupId, jobId, leaseId, providerId, scheduleId } from '../ids.ts';
+import { gpuId, groupId, jobId, leaseId, providerId, quoteId, scheduleId } from '../ids.ts';
 import { jobClass } from '../job-class.ts';
 import { jobState } from '../job-state.ts';
 import { leaseState, taskState } from '../lease-state.ts';
@@ -121,6 +122,8 @@ export const jobView = z
     disconnect,
     checkpoint: checkpoint.nullable(),
     stop_grace_seconds: z.number().int(),
+    max_cost_micros: microsString.nullable().describe('Its own limit; null is none.'),
+    on_limit: costLimitAction,
     max_price_per_hour_micros: microsString,
     cancel_requested_at: timestamp.nullable(),
     leases: z.array(leaseView).describe('All tries, oldest first.'),
@@ -158,12 +161,18 @@ export const createJob = defineContract({
   path: '/v1/jobs',
   summary: 'Submit a job',
   audience: 'user',
+  query: z.strictObject({
+    quote: quoteId
+      .optional()
+      .describe('The quote that it is submitted with: its estimate comes onto the receipt.'),
+  }),
   body: jobSpec,
   reply: jobView,
   status: 201,
   idempotent: true,
   errors: [
     'ledger/insufficient-funds',
+    'budget/exceeded',
     'job/name-taken',
     'request/idempotency-key-missing',
     'request/idempotency-key-reused',

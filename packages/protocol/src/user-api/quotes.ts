@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
-import { providerId } from '../ids.ts';
+import { providerId, quoteId } from '../ids.ts';
 import { microsString } from '../money.ts';
 import { availability, providerState } from '../provider-state.ts';
 import { jobSpec } from './job-spec.ts';
@@ -63,6 +63,27 @@ export const waiting = z
   .meta({ id: 'Waiting' });
 export type Waiting = z.infer<typeof waiting>;
 
+/** What to expect of a job, as ranges. */
+export const estimate = z
+  .object({
+    cost_low_micros: microsString,
+    cost_high_micros: microsString.describe('Never more than the hold.'),
+    run_low_seconds: z.number().int().min(0),
+    run_high_seconds: z.number().int().min(0).describe('Never more than the time limit.'),
+    wait_low_seconds: z.number().int().min(0).nullable(),
+    wait_high_seconds: z.number().int().min(0).nullable().describe('Null: it cannot be said.'),
+    finish_earliest: timestamp.nullable(),
+    finish_latest: timestamp.nullable(),
+    past_runs: z
+      .number()
+      .int()
+      .describe(
+        'Your ended runs of the same image and command that it is made from; 0: from the limits alone.',
+      ),
+  })
+  .meta({ id: 'Estimate' });
+export type Estimate = z.infer<typeof estimate>;
+
 /** What a job would meet if it were submitted now. */
 export const quote = z
   .object({
@@ -76,6 +97,13 @@ export const quote = z
     affordable: z.boolean(),
     play_money: z.boolean(),
     waiting: waiting.nullable().describe('Why it would wait; null when a machine is free.'),
+    id: quoteId
+      .nullable()
+      .default(null)
+      .describe(
+        'Submit the job with it within an hour, and its receipt shows the estimate beside what it came to.',
+      ),
+    estimate: estimate.nullable().default(null),
   })
   .meta({ id: 'Quote' });
 export type Quote = z.infer<typeof quote>;
