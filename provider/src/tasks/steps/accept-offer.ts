@@ -11,8 +11,7 @@ export async function acceptOffer(task: TaskContext): Promise<void> {
   const prepared = prepareContainer(task);
   try {
     const aliveUntil = await reports.accept(signal);
-    await prepared;
-    await journal.update({ aliveUntil });
+    await Promise.all([journal.update({ aliveUntil }), prepared]);
   } finally {
     // Nothing may be made after the task has been discarded.
     await prepared;
