@@ -12,12 +12,16 @@ import { insertCharge } from './top-up.store.ts';
 
 const batch = 100;
 /** Less than Stripe's least charge is gathered for this long; then that is charged and the rest stays to spend. */
-const gatherDays = 30;
+const mostGatherDays = 30;
 
-/** Begins the charges for jobs that have ended, where each job is charged; gives how many. */
-export async function collectEndedJobs({ db }: TopUpDeps): Promise<number> {
+/**
+ * Begins the charges for jobs that have ended, where each job is charged; gives how many.
+ *
+ * @param gatherDays how long less than the least charge is gathered
+ */
+export async function collectEndedJobs({ db }: TopUpDeps, gatherDays = mostGatherDays): Promise<number> {
   let begun = 0;
-  for (const userId of await findOwing(db, batch)) if (await collect(db, userId)) begun += 1;
+  for (const userId of await findOwing(db, batch)) if (await collect(db, userId, gatherDays)) begun += 1;
   return begun;
 }
 
@@ -25,7 +29,7 @@ export async function collectEndedJobs({ db }: TopUpDeps): Promise<number> {
  * First the user's own balance pays what is owed; the card pays the rest. What unfinished jobs have reserved on
  * credit is not due. Amounts are rounded up to the cent: the part of a cent beyond stays in the balance.
  */
-async function collect(db: Db, userId: UserId): Promise<boolean> {
+async function collect(db: Db, userId: UserId, gatherDays: number): Promise<boolean> {
   return await db.transaction(async (tx) => {
     const { cardId } = await lockBillingAccount(tx, userId);
     const owedPayments = await lockOwed(tx, userId, gatherDays);

@@ -1,0 +1,104 @@
+import { cardRefunds } from '@computefabric/db/schema/card-refunds';
+import type { UserId } from '@computefabric/protocol/ids';
+import { eq } from 'drizzle-orm';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { auditLedger } from '../ledger/audit.store.ts';
+import type { StripeGateway } from '../stripe/stripe-gateway.ts';
+import { type CardBench, startCardBench } from '../testing/card-bench.ts';
+import { balancesOf, billingAccountOf } from '../testing/stripe-market.ts';
+import { reconcile } from './reconcile.ts';
+import { refundBalance } from './refund-balance.ts';
+import { setAutoTopUp } from './set-auto-top-up.ts';
+
+let bench: CardBench;
+beforeAll(async () => {
+  bench = await startCardBench('prepaid');
+});
+afterAll(() => bench.close());
+
+const USD = 1_000_000n;
+
+/**
+ * A gateway of a process that dies at its `at`-th call: before it, in the middle (Stripe has done it and nobody
+ * here hears of it) or with the answer just received. After that nothing it does has an effect.
+ */
+function dyingAt(at: number, when: 'before' | 'after', gateway: StripeGateway): StripeGateway {
+  let calls = 0;
+  return new Proxy(gateway, {
+    get(target, name, receiver) {
+      const method: unknown = Reflect.get(target, name, receiver);
+      if (typeof method !== 'function') return method;
+      return async (...args: unknown[]) => {
+        calls += 1;
+        if (calls > at || (calls === at && when === 'before')) throw new Error('the process died');
+        const answer: unknown = await Reflect.apply(method, target, args);
+        if (calls === at) throw new Error('the process died');
+        return answer;
+      };
+    },
+  });
+}
+
+const faults = ['lost', 'error', 'error_after', 'down', 'rate_limited'] as const;
+
+/** What went wrong in the first passes. Afterwards all is well. */
+const mishaps: [string, () => Promise<void>][] = [
+  ...[1, 2, 3, 4].flatMap((at) =>
+    (['before', 'after'] as const).map((when): [string, () => Promise<void>] => [
+      `the process dies ${when} call ${at}`,
+      () => bench.pass(dyingAt(at, when, bench.gateway)),
+    ]),
+  ),
+  ...faults.flatMap((kind) =>
+    ['/payment_intents$', '/confirm$', '/payment_intents/pi_\\w+$', '/refunds$'].map(
+      (path): [string, () => Promise<void>] => [
+        `Stripe's answer to ${path} is ${kind}, and so is that to the repeats`,
+        async () => {
+          await bench.stripe.control('faults', { kind, path, times: 3 });
+          await bench.pass();
+          await bench.stripe.control('clear-faults');
+        },
+      ],
+    ),
+  ),
+];
+
+const chargesAtStripe = async (userId: UserId) => {
+  const customer = (await billingAccountOf(bench.db, userId))?.customerId;
+  return bench.stripe.world.all('charge').filter((charge) => charge.customer === customer && charge.paid);
+};
+
+describe('a card is charged exactly once', () => {
+  test.each(mishaps)('when %s', async (_name, mishap) => {
+    const renter = await bench.addRenter('pm_card_visa');
+    await setAutoTopUp(bench.deps, renter, {
+      thresholdMicros: USD,
+      amountMicros: 20n * USD,
+      ceilingMicros: 20n * USD,
+    });
+    await mishap();
+    for (let pass = 0; pass < 3; pass += 1) await bench.pass();
+    expect((await chargesAtStripe(renter)).map(({ amount }) => amount)).toEqual([2_000]);
+    expect((await balancesOf(bench.db, renter)).renter_available).toBe(20n * USD);
+  });
+});
+
+describe('a refund is made exactly once', () => {
+  test.each(mishaps)('when %s', async (_name, mishap) => {
+    const renter = await bench.addRenter();
+    await bench.topUp(renter, 20n * USD);
+    await bench.db.transaction((tx) => refundBalance(tx, renter, 8n * USD));
+    await mishap();
+    for (let pass = 0; pass < 3; pass += 1) await bench.pass();
+    const [charge] = await chargesAtStripe(renter);
+    expect(charge?.amount_refunded).toBe(800);
+    expect((await balancesOf(bench.db, renter)).renter_available).toBe(12n * USD);
+    const rows = await bench.db.select().from(cardRefunds).where(eq(cardRefunds.userId, renter));
+    expect(rows).toMatchObject([{ state: 'succeeded' }]);
+  });
+});
+
+test('the books and Stripe agree after all of this', async () => {
+  expect(await auditLedger(bench.db)).toEqual([]);
+  expect(await reconcile(bench.deps, 0)).toEqual({ differenceMicros: 0n, unexplained: [] });
+});
