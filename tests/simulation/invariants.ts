@@ -17,6 +17,8 @@ export interface Terms {
 
 type Rule = (next: Snapshot, before: Snapshot | null, terms: Terms) => Iterable<string>;
 
+/** What should have been done and was not for this long is forgotten, ms: no fault of a run lasts as long. */
+const forgottenMs = 300_000;
 /** No back-off is longer than this, ms. */
 const longestBackoffMs = 3_600_000;
 
@@ -274,6 +276,31 @@ export const rules: Record<string, Rule> = {
       const last = own.at(-1);
       if ((last?.attempt ?? 0) > job.attempts)
         yield `${job.id} counts ${job.attempts} tries, ${last?.id} is later`;
+    }
+  },
+
+  'nothing is forgotten': function* ({ jobs, leases, payments, groups, dependencies }, _before, { nowMs }) {
+    const long = (sinceMs: number | null) => sinceMs !== null && sinceMs + forgottenMs < nowMs;
+    const over = (id: string) => jobs.filter((job) => job.id === id || job.group === id).every(ended);
+    const ended = ({ finishedAt }: JobFacts) => long(finishedAt);
+    for (const lease of leases)
+      if (!leaseMachine.isTerminal(lease.state) && long(lease.expiresAt))
+        yield `${lease.id} is ${lease.state} and ran out at ${lease.expiresAt}`;
+    for (const job of jobs) {
+      const waitsMs = job.queueTimeoutSeconds === null ? null : job.queueTimeoutSeconds * 1_000;
+      if (job.state === 'queued' && waitsMs !== null && long(job.queuedAt + waitsMs))
+        yield `${job.id} waits since ${job.queuedAt}, and was to for ${waitsMs} ms`;
+      if (jobMachine.isTerminal(job.state) && long(job.finishedAt)) {
+        const payment = payments.find((one) => one.job === job.id);
+        if (payment?.state === 'pending') yield `${job.id} ended at ${job.finishedAt} and is not settled`;
+      }
+      if (job.state !== 'blocked') continue;
+      const parents = dependencies.filter(({ who, met }) => !met && (who === job.id || who === job.group));
+      const group = groups.find(({ id }) => id === job.group);
+      const peers = jobs.filter((peer) => peer.group === group?.id && peer.state !== 'blocked');
+      const isFull = (group?.maxParallel ?? null) !== null && !peers.every(ended);
+      if (!isFull && parents.every(({ on }) => over(on)) && (parents.length > 0 || peers.length > 0))
+        yield `${job.id} is blocked, and what it waits for has ended`;
     }
   },
 

@@ -35,7 +35,7 @@ const workersTask = 'workers';
 /** Each worker's own nap is a whole number of these, ms; waits for something that is due seldom are. */
 const napUnitMs = 1_000;
 /** No nap of a worker is shorter, ms. */
-const shortestNapMs = 2_000;
+const shortestNapMs = 1_000;
 
 /** For the run's clock: makes the naps of workers longer. What they wait for they wait for as long as ever. */
 export function stretchNaps(factor: number): (task: string, ms: number) => number {

@@ -143,6 +143,8 @@ export class SimAgent {
   /** Every try that it ever had; a ghost may still speak of one. */
   readonly #past: { leaseId: LeaseId; fence: number }[] = [];
   life: Life | null = null;
+  /** This process has said that it takes no more work: it has to end, and another one to come. */
+  isLeaving = false;
   #session = 0;
   #lives = 0;
 
@@ -162,6 +164,7 @@ export class SimAgent {
   startUp(forget = false): void {
     if (this.life) return;
     if (forget) this.#journal.clear();
+    this.isLeaving = false;
     this.#lives += 1;
     const life = this.#world.newLife(`${this.name}.${this.#lives}`);
     this.life = life;
@@ -178,6 +181,7 @@ export class SimAgent {
   sayGoodbye(): void {
     const { life } = this;
     if (life?.state !== 'running') return;
+    this.isLeaving = true;
     const leaving = this.#world.random.chance(0.5);
     const session = this.#session;
     this.#world.say(`${life.name} says goodbye${leaving ? ' and leaves' : ''}`);

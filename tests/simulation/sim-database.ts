@@ -36,7 +36,9 @@ export async function openSimDatabase(url: string): Promise<SimDatabase> {
     select format('%I.%I', n.nspname, c.relname) as table, format('%I', a.attname) as column
     from pg_attrdef d join pg_class c on c.oid = d.adrelid join pg_namespace n on n.oid = c.relnamespace
       join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
-    where n.nspname = 'public' and pg_get_expr(d.adbin, d.adrelid) = 'now()'`);
+    where n.nspname = 'public' and pg_get_expr(d.adbin, d.adrelid) in ('now()', 'pg_catalog.now()')`);
+  // With `sim.now()` in the path the original is written with its schema; a clock of the wall would go unseen.
+  if (defaults.length === 0) throw new Error('no column takes the present as its default');
   for (const { table, column } of defaults) {
     await monitor.query(`alter table ${table} alter column ${column} set default sim.now()`);
   }

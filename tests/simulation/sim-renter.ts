@@ -122,7 +122,11 @@ export class SimRenter {
 /** A job that at least one machine of every run can do; several of a gang, as long as they may wait for it. */
 function drawJob(random: Random, key: string, gang: boolean): JobSpecInput {
   const roll = random.next();
-  const runsMs = roll < 0.2 ? random.between(0, 300) : random.between(300, roll < 0.8 ? 8_000 : 40_000);
+  // Who keeps state runs for longer than it takes to save some.
+  const checkpoint = random.chance(0.35) ? { path: '/state', every_seconds: 5 } : null;
+  const runsMs = checkpoint
+    ? random.between(3_000, 40_000)
+    : random.between(roll < 0.2 ? 0 : 300, roll < 0.2 ? 300 : roll < 0.8 ? 8_000 : 40_000);
   const fate = random.chance(0.75)
     ? 'runs'
     : random.pick(['image-unavailable', 'start-failed', 'provider-error', 'out-of-memory'] as const);
@@ -147,7 +151,7 @@ function drawJob(random: Random, key: string, gang: boolean): JobSpecInput {
     class: random.chance(0.3) ? 'spot' : 'on-demand',
     priority: random.between(0, 100),
     retries: gang ? {} : drawRetries(random),
-    checkpoint: random.chance(0.35) ? { path: '/state', every_seconds: 5 } : null,
+    checkpoint,
     disconnect: random.chance(0.3)
       ? {
           lost_after_seconds: random.pick([10, 30, 60]),

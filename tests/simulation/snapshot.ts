@@ -38,6 +38,7 @@ export interface JobFacts {
   finishedAt: number | null;
   limitSeconds: number;
   lostAfterSeconds: number | null;
+  queueTimeoutSeconds: number | null;
   maxRetries: number;
   neverRetryOn: number[];
   retryOn: number[] | null;
@@ -112,6 +113,7 @@ const text = `select json_build_object(
       (env->>'SIM_KEY') || coalesce('/' || group_index, '') as key, end_reason as reason, hold_micros as hold, ${ms('not_before')} as "notBefore",
       ${ms('queued_at')} as "queuedAt", ${ms('finished_at')} as "finishedAt", time_limit_seconds as "limitSeconds",
       lost_after_seconds as "lostAfterSeconds", max_retries as "maxRetries",
+      queue_timeout_seconds as "queueTimeoutSeconds",
       never_retry_on_exit_codes as "neverRetryOn", retry_on_exit_codes as "retryOn", group_id as "group",
       checkpoint_id as checkpoint from jobs) r),
   'leases', (select coalesce(json_agg(r order by r.fence), '[]') from (select id, job_id as job,

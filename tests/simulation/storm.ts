@@ -132,7 +132,7 @@ export function storm(
       world.needs.length = 0;
       // Some machines are gone for good, whatever they had: only the end of their leases frees it.
       for (const agent of agents.slice(1)) {
-        if (agent.life === null || !random.chance(0.4)) continue;
+        if (agent.life === null || !random.chance(0.6)) continue;
         world.say(`${agent.name} is sold`);
         sold.add(agent);
         await agent.kill();
@@ -145,6 +145,7 @@ export function storm(
         market.startUp(at);
       }
       for (const agent of agents) {
+        if (agent.isLeaving) await agent.kill();
         if (agent.life) time.thaw(agent.life);
         if (!sold.has(agent)) agent.startUp();
       }

@@ -65,6 +65,9 @@ function drawTerms(random: Random): Terms {
   return { ...(random.chance(0.25) ? asSold : quick), napFactor };
 }
 
+/** What time alone breaks is seen within this, on the world's clock, also where nothing is written, ms. */
+const longestUncheckedMs = 60_000;
+
 /** A run that gets no further: more than any run needs. */
 const mostSteps = 30_000;
 
@@ -102,6 +105,7 @@ export class World {
   onSignal: (channel: string, payload: string) => void = () => {};
   #found: Violation | null = null;
   #tasks = 0;
+  #checkedAtMs = 0;
 
   constructor(seed: number, sim: SimDatabase) {
     this.random = new Random(seed);
@@ -165,6 +169,7 @@ export class World {
         continue;
       }
       if (done()) return;
+      if (this.time.elapsedMs - this.#checkedAtMs > longestUncheckedMs) await this.check();
       this.steps += 1;
       if (this.steps > mostSteps)
         throw new Found({ rule: 'the market comes to rest', detail: `${mostSteps} steps` });
@@ -187,6 +192,7 @@ export class World {
 
   /** Reads the facts and checks them, whatever has changed. */
   async check(): Promise<void> {
+    this.#checkedAtMs = this.time.elapsedMs;
     const before = this.facts;
     const next = await readSnapshot(this.#sim.monitor);
     this.facts = next;
