@@ -61,13 +61,13 @@ export const mutants = {
         export * from 'original';
         export async function lockUnsettled(tx, jobId) {
           const [row] = await tx
-            .select({ id: payments.id, userId: payments.userId, holdMicros: payments.holdMicros })
+            .select({ id: payments.id, userId: payments.userId, holdMicros: payments.holdMicros, apiKeyId: jobs.apiKeyId })
             .from(payments).innerJoin(jobs, eq(jobs.id, payments.jobId))
             .where(and(eq(payments.jobId, jobId), isNotNull(jobs.finishedAt)));
           return row ?? null;
         }
         export async function completePayment(tx, id, amountMicros) {
-          await tx.update(payments).set({ state: 'succeeded', amountMicros }).where(eq(payments.id, id));
+          await tx.update(payments).set({ state: 'succeeded', amountMicros, settledAt: new Date() }).where(eq(payments.id, id));
           return true;
         }`,
       'ledger/ledger.store.ts': `
