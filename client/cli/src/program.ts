@@ -62,6 +62,7 @@ export function buildProgram({ run, writeOut, argv }: ProgramOptions): CfabComma
   addScheduleCommands(program, run, argv);
   addMarketCommands(program, run);
   addAccountCommands(program, run);
+  addBillingCommands(program, run);
   addHelp(program, run);
   return program;
 }
@@ -618,6 +619,82 @@ function addAccountCommands(program: CfabCommand, run: RunCommand): void {
       run(command.optsWithGlobals(), async (cli) =>
         (await import('./commands/config-list.ts')).listConfig(cli),
       ),
+    );
+}
+
+function addBillingCommands(program: CfabCommand, run: RunCommand): void {
+  const load = () => import('./commands/billing.ts');
+  const billing = program
+    .command('billing')
+    .description('How you pay: balance, cards, top-ups, money back.')
+    .example(['cfab billing', 'what is there and what is open'], ['cfab billing top-up 20', 'pay in'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).showBilling(cli)),
+    );
+  billing
+    .command('top-up')
+    .description('Pay money in: prints the page to pay on.')
+    .example(
+      ['cfab billing top-up 20', 'the page to pay 20 USD on'],
+      ['cfab billing top-up 20 --save-card --wait', 'keep the card, and wait until it is paid'],
+    )
+    .argument('<amount>', 'USD, such as 20 or 12.50; at least 0.50')
+    .option('--save-card', 'keep the card for automatic top-ups')
+    .option('--wait', 'wait until it is paid')
+    .action((amount: string, flags: { saveCard?: boolean; wait?: boolean }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).topUp(cli, amount, flags)),
+    );
+  const cards = billing
+    .command('cards')
+    .description('Your saved cards. Their numbers are known to the payment provider alone.')
+    .example(['cfab billing cards', 'which cards are saved'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).listCards(cli)),
+    );
+  cards
+    .command('add')
+    .description('Save a card: prints the page to do it on.')
+    .example(['cfab billing cards add', 'the page'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).addCard(cli)),
+    );
+  cards
+    .command('remove')
+    .description('Forget a card.')
+    .example(['cfab billing cards remove pm_1PqX', 'by the id that the list shows'])
+    .argument('<card>', 'id of the card')
+    .action((card: string, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).removeCard(cli, card)),
+    );
+  billing
+    .command('auto-top-up')
+    .description('Top up by itself when the balance falls below a threshold; without flags, what is set.')
+    .example(
+      ['cfab billing auto-top-up --below 5 --amount 20 --monthly 100', 'switch it on'],
+      ['cfab billing auto-top-up --off', 'switch it off'],
+    )
+    .option('--below <amount>', 'threshold, USD')
+    .option('--amount <amount>', 'what the card is charged each time, USD')
+    .option('--monthly <amount>', 'never more than this in a calendar month, USD')
+    .option('--off', 'switch it off')
+    .action(
+      (flags: { below?: string; amount?: string; monthly?: string; off?: boolean }, command: CfabCommand) =>
+        run(command.optsWithGlobals(), async (cli) => (await load()).autoTopUp(cli, flags)),
+    );
+  billing
+    .command('refund')
+    .description('Give unspent money back to the cards that it came from; without an amount, all of it.')
+    .example(['cfab billing refund 5', '5 USD'], ['cfab billing refund', 'all that can go back'])
+    .argument('[amount]', 'USD')
+    .action((amount: string | undefined, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).refund(cli, amount)),
+    );
+  billing
+    .command('pay')
+    .description('Try again what your card was refused for.')
+    .example(['cfab billing pay', 'after you have saved another card'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).payOwed(cli)),
     );
 }
 

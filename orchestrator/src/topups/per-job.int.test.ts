@@ -78,7 +78,7 @@ test('costs below the least charge are gathered until they reach it', async () =
 
 test('what stays below the least charge for a month is charged that much, and the rest is there to spend', async () => {
   const renter = await bench.addRenter('pm_card_visa');
-  const job = await runJob(renter, 100_000n);
+  await runJob(renter, 100_000n);
   await collectEndedJobs(bench.deps, 0); // a month ago is now
   await bench.pass();
   expect(await chargesOf(renter)).toMatchObject([{ amountMicros: 500_000n }]);

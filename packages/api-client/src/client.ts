@@ -1,5 +1,6 @@
 import { accountCalls } from './account.ts';
 import { artifactCalls } from './artifacts.ts';
+import { billingCalls } from './billing.ts';
 import { budgetCalls } from './budgets.ts';
 import { groupCalls } from './groups.ts';
 import { jobCalls } from './jobs.ts';
@@ -33,6 +34,7 @@ export function createClient(options: ClientOptions) {
     offers: offerCalls(transport),
     machines: machineCalls(transport),
     account: accountCalls(transport),
+    billing: billingCalls(transport),
     budgets: budgetCalls(transport),
   };
 }

@@ -84,6 +84,10 @@ const exits: Partial<Record<ErrorCode, ExitName>> = {
   'request/too-deep': 'usage',
   'job/not-found': 'jobNotFound',
   'ledger/insufficient-funds': 'money',
+  'billing/account-frozen': 'money',
+  'billing/card-required': 'money',
+  'billing/credit-limit': 'money',
+  'billing/nothing-to-refund': 'money',
   'budget/exceeded': 'money',
   'server/busy': 'unreachable',
 };
@@ -104,6 +108,11 @@ function helpFor(error: ApiError, program: string): string[] {
         'lower what the job may cost:   --time-limit and --max-price',
         `see what is there:             ${program} balance`,
       ];
+    case 'billing/account-frozen':
+    case 'billing/credit-limit':
+      return [`see what is open:   ${program} billing`];
+    case 'billing/card-required':
+      return [`save a card:   ${program} billing cards add`];
     case 'server/busy':
       return ['try again in a moment'];
     case 'server/internal':
