@@ -94,6 +94,7 @@ export async function dispatchBench(args: string[]): Promise<void> {
         'accepted ms p50 / p99',
         'CPU ms/job',
         'MiB',
+        'CPU of idle machines',
       ],
       systems.map((row) => [
         `${row.queued} queued, ${row.agents} agents`,
@@ -103,6 +104,7 @@ export async function dispatchBench(args: string[]): Promise<void> {
         `${row.atRate.acceptedMs.p50.toFixed(1)} / ${row.atRate.acceptedMs.p99.toFixed(1)}`,
         row.cpuMsPerJob.toFixed(2),
         String(row.residentMib),
+        `${row.idleCpuPercent.toFixed(0)} %`,
       ]),
     );
     if (values.json)

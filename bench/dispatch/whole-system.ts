@@ -1,8 +1,9 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { Db } from '@computefabric/db/client';
 import { sql } from 'drizzle-orm';
 import { quantile } from '../report.ts';
@@ -11,6 +12,8 @@ import { fillJobs, fillMachines, gpusPerMachine } from './synthetic-market.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const agentsProgram = fileURLToPath(new URL('./simulated-agents.ts', import.meta.url));
+
+const heartbeatSeconds = 10;
 
 export interface WholeSystemResult {
   agents: number;
@@ -27,8 +30,10 @@ export interface WholeSystemResult {
   };
   /** Processor time of the orchestrator alone for each accepted job, ms: says more than the rate on a shared machine. */
   cpuMsPerJob: number;
-  /** The orchestrator's resident memory with all agents connected, MiB. */
+  /** The orchestrator's resident memory with all agents connected and their hearts beating, MiB. */
   residentMib: number;
+  /** Processor time that takes it, per cent of a core. */
+  idleCpuPercent: number;
 }
 
 interface Options {
@@ -56,6 +61,8 @@ export async function wholeSystem(options: Options): Promise<WholeSystemResult> 
   let failedCalls = 0;
   const machines = fork(agentsProgram, { execArgv: ['--import', 'tsx'], cwd: root });
   try {
+    // Each machine has two sockets: one for its poll and one for its heart.
+    await Promise.all([market.child, machines].map((child) => allowFiles(child, 2 * agents + 2_000)));
     machines.on('message', (news: AgentsNews) => {
       if (news.kind === 'connected') return;
       failedCalls += news.failed;
@@ -64,12 +71,15 @@ export async function wholeSystem(options: Options): Promise<WholeSystemResult> 
     const order: AgentsOrder = {
       url: market.url,
       providerIds: rows.map(({ id }) => id),
-      heartbeatSeconds: 10,
+      heartbeatSeconds,
       finish: false,
     };
     machines.send(order);
     await untilConnected(db, agents);
-    await sleep(2_000); // the first round of heartbeats of some
+    await sleep(heartbeatSeconds * 1_100); // until every heart has beaten
+    const idleCpuBefore = await cpuMsOf(market.child);
+    await sleep(heartbeatSeconds * 1_000);
+    const idleCpuPercent = ((await cpuMsOf(market.child)) - idleCpuBefore) / (heartbeatSeconds * 10);
     const residentMib = await residentMibOf(market.child);
 
     // Latency first, on a market with room, and few enough that the machines do not fill up.
@@ -108,6 +118,7 @@ export async function wholeSystem(options: Options): Promise<WholeSystemResult> 
       },
       cpuMsPerJob: ((await cpuMsOf(market.child)) - cpuBefore) / jobs,
       residentMib,
+      idleCpuPercent,
     };
   } finally {
     machines.kill('SIGKILL');
@@ -162,9 +173,16 @@ async function startOrchestrator({
   for (let attempt = 0; ; attempt += 1) {
     const ready = await fetch(`${url}/readyz`).catch(() => null);
     if (ready?.status === 200) return { child, url };
-    if (attempt > 300 || child.exitCode !== null) throw new Error('the orchestrator did not start');
+    if (attempt > 1_200 || child.exitCode !== null) throw new Error('the orchestrator did not start');
     await sleep(100);
   }
+}
+
+/** Raises a process's limit of open files to so many, where it is lower; only root may. */
+async function allowFiles(child: ChildProcess, files: number): Promise<void> {
+  const limits = await readFile(`/proc/${child.pid}/limits`, 'utf8');
+  if (Number(/Max open files\s+(\d+)/.exec(limits)?.[1]) >= files) return;
+  await promisify(execFile)('prlimit', ['--pid', String(child.pid), `--nofile=${files}:${files}`]);
 }
 
 /** Until every machine has asked for offers once. */
@@ -174,7 +192,7 @@ async function untilConnected(db: Db, agents: number): Promise<void> {
       sql`select count(*)::int as seen from providers where last_seen_at > now() - interval '5 minutes'`,
     );
     if ((rows[0]?.seen ?? 0) >= agents) return;
-    if (attempt > 600) throw new Error(`${rows[0]?.seen} of ${agents} machines are connected`);
+    if (attempt > 1_200) throw new Error(`${rows[0]?.seen} of ${agents} machines are connected`);
     await sleep(200);
   }
 }

@@ -67,6 +67,27 @@ test('what a machine gives back is used again once its line has been read', asyn
   expect(await stateOf(waiting)).toEqual(['preparing']);
 });
 
+test('a job that comes while others are being written is placed without waiting for them', async () => {
+  const other = await market.addMachine(await market.addUser(), { gpus: testCards(1) });
+  const matcher = new MarketMatcher(market.deps);
+  await matcher.pass();
+  const first = await market.addJob(renter, { gpus: 2 });
+  let passed: Promise<unknown> = Promise.resolve();
+  await connection.db.transaction(async (tx) => {
+    // Somebody holds the machine of the first job, so its grant hangs.
+    await tx.select().from(providers).where(eq(providers.id, machine)).for('update');
+    matcher.noteChange(first);
+    passed = matcher.pass();
+    const late = await market.addJob(renter, { gpus: 1 });
+    matcher.noteChange(late);
+    await waitUntil('the later job is placed', async () => (await stateOf(late))[0] === 'preparing');
+    expect(await stateOf(first)).toEqual(['queued']);
+    expect((await market.claimOf(late)).providerId).toBe(other);
+  });
+  await passed;
+  expect(await stateOf(first)).toEqual(['preparing']);
+});
+
 test('a proposal on an old view is refused, read again, and right the next time', async () => {
   const matcher = new MarketMatcher(market.deps);
   await matcher.pass();
