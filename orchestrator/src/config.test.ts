@@ -72,3 +72,26 @@ test('every wrong setting is named, and no secret is shown, in the refusal or in
   expect(printed).not.toContain(token.slice(-43));
   expect(printed).not.toContain('canary');
 });
+
+test('a live key goes to Stripe alone, and never to what stands in for it', () => {
+  const STRIPE_SECRET_KEY = 'sk_live_canary';
+  expect(parseConfig({ STRIPE_SECRET_KEY }).stripe?.address).toEqual({
+    protocol: 'https',
+    host: 'api.stripe.com',
+    port: 443,
+  });
+  for (const STRIPE_API_BASE of [
+    'http://127.0.0.1:12111',
+    'http://api.stripe.com',
+    'https://stripe.example',
+  ]) {
+    expect(() => parseConfig({ STRIPE_SECRET_KEY, STRIPE_API_BASE })).toThrow(/STRIPE_API_BASE.*live key/);
+    expect(parseConfig({ STRIPE_SECRET_KEY: 'sk_test_x', STRIPE_API_BASE }).stripe).not.toBeNull();
+  }
+  expect(() => parseConfig({ STRIPE_API_BASE: 'http://127.0.0.1:1/v1' })).toThrow(/STRIPE_API_BASE/);
+});
+
+test('a currency without cents is refused with the reason', () => {
+  expect(() => parseConfig({ STRIPE_CURRENCY: 'JPY' })).toThrow(/STRIPE_CURRENCY.*no hundredths/);
+  expect(() => parseConfig({ STRIPE_CURRENCY: 'eur' })).toThrow(/STRIPE_CURRENCY.*usd/);
+});

@@ -39,6 +39,7 @@ export async function startCardBench(mode: 'prepaid' | 'per_job') {
 
   return {
     db,
+    databaseUrl: database.url,
     stripe,
     gateway,
     deps,

@@ -1,11 +1,16 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { cardRefunds } from '@computefabric/db/schema/card-refunds';
 import type { UserId } from '@computefabric/protocol/ids';
-import { eq } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { auditLedger } from '../ledger/audit.store.ts';
 import type { StripeGateway } from '../stripe/stripe-gateway.ts';
 import { type CardBench, startCardBench } from '../testing/card-bench.ts';
+import { freePort, spawnOrchestrator, untilReady } from '../testing/orchestrator-process.ts';
 import { balancesOf, billingAccountOf } from '../testing/stripe-market.ts';
+import { waitUntil } from '../testing/wait-until.ts';
 import { reconcile } from './reconcile.ts';
 import { refundBalance } from './refund-balance.ts';
 import { setAutoTopUp } from './set-auto-top-up.ts';
@@ -96,6 +101,48 @@ describe('a refund is made exactly once', () => {
     const rows = await bench.db.select().from(cardRefunds).where(eq(cardRefunds.userId, renter));
     expect(rows).toMatchObject([{ state: 'succeeded' }]);
   });
+});
+
+test('a process that is killed while Stripe charges a card books that charge when it is back', {
+  timeout: 180_000,
+}, async () => {
+  const renter = await bench.addRenter('pm_card_visa');
+  const home = await mkdtemp(join(tmpdir(), 'cf-charge-'));
+  const port = await freePort();
+  const start = () =>
+    spawnOrchestrator({
+      DATABASE_URL: bench.databaseUrl,
+      COMPUTEFABRIC_HOME: home,
+      ORCHESTRATOR_PORT: String(port),
+      STRIPE_SECRET_KEY: 'sk_test_standin',
+      STRIPE_API_BASE: bench.stripe.url,
+    });
+  const first = start();
+  let second: ReturnType<typeof start> | undefined;
+  try {
+    await untilReady(`http://127.0.0.1:${port}`, first);
+    await bench.stripe.control('faults', { kind: 'stall', path: '/confirm$', ms: 120_000 });
+    await setAutoTopUp(bench.deps, renter, {
+      thresholdMicros: USD,
+      amountMicros: 20n * USD,
+      ceilingMicros: 20n * USD,
+    });
+    await waitUntil('the bank has paid', async () => (await chargesAtStripe(renter)).length === 1, 30_000);
+    await first.stop('SIGKILL');
+    expect((await balancesOf(bench.db, renter)).renter_available ?? 0n).toBe(0n);
+    second = start();
+    await untilReady(`http://127.0.0.1:${port}`, second);
+    // Two minutes, in which the dead one might still have been at it, are over.
+    await bench.db.execute(sql`update top_ups set not_before = now() where state = 'open'`);
+    const booked = async () => (await balancesOf(bench.db, renter)).renter_available === 20n * USD;
+    await waitUntil('the charge is booked', booked, 60_000);
+    expect((await chargesAtStripe(renter)).map(({ amount }) => amount)).toEqual([2_000]);
+  } finally {
+    first.child.kill('SIGKILL');
+    second?.child.kill('SIGKILL');
+    await second?.ended;
+    await rm(home, { recursive: true, force: true });
+  }
 });
 
 test('the books and Stripe agree after all of this', async () => {
