@@ -66,21 +66,28 @@ export const mutants = {
             .where(and(eq(payments.jobId, jobId), isNotNull(jobs.finishedAt)));
           return row ?? null;
         }
+        // Half of them are not marked as settled, and are found again by the next sweep.
         export async function completePayment(tx, id, amountMicros) {
-          await tx.update(payments).set({ state: 'succeeded', amountMicros, settledAt: new Date() }).where(eq(payments.id, id));
+          const settled = Math.random() < 0.5 ? { state: 'succeeded', settledAt: new Date() } : {};
+          await tx.update(payments).set({ ...settled, amountMicros }).where(eq(payments.id, id));
           return true;
         }`,
       'ledger/ledger.store.ts': `
-        import { insertTransfers as keyed } from 'original';
+        import { findTransfer, insertTransfers as keyed } from 'original';
         export * from 'original';
-        // The database refuses a second bill and release by itself: what it goes by is taken from it.
-        export function insertTransfers(tx, transfers) {
-          return keyed(tx, transfers.map((transfer) => ({
-            ...transfer,
-            id: transfer.id + ':' + Math.random(),
-            kind: transfer.kind === 'release' ? 'refund' : transfer.kind,
-            leaseId: null,
-          })));
+        // The database refuses a second bill and release by itself: what it goes by is taken from the second.
+        export async function insertTransfers(tx, transfers) {
+          const posted = [];
+          for (const transfer of transfers) {
+            const again = (await findTransfer(tx, transfer.id)) !== null;
+            posted.push(again ? {
+              ...transfer,
+              id: transfer.id + ':' + Math.random(),
+              kind: transfer.kind === 'release' ? 'refund' : transfer.kind,
+              leaseId: null,
+            } : transfer);
+          }
+          return await keyed(tx, posted);
         }`,
     },
   },
