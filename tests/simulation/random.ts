@@ -32,3 +32,26 @@ export class Random {
     return choice;
   }
 }
+
+/** Bytes of chance that an id takes. */
+const bytesPerId = 10;
+
+/**
+ * Makes the ids of this process grow in the order of their making, also within a millisecond: what the product
+ * sorts by id is then sorted alike in each replay. Call it before the first id is made.
+ */
+export function countIds(): void {
+  let count = 0;
+  Object.defineProperty(globalThis.crypto, 'getRandomValues', {
+    configurable: true,
+    value: (bytes: Uint8Array) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      bytes.fill(0);
+      for (let at = 0; at + bytesPerId <= bytes.byteLength; at += bytesPerId) {
+        view.setUint32(at + bytesPerId - Uint32Array.BYTES_PER_ELEMENT, count);
+        count += 1;
+      }
+      return bytes;
+    },
+  });
+}

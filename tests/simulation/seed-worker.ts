@@ -1,3 +1,4 @@
+import { countIds } from './random.ts';
 import { openSimDatabase } from './sim-database.ts';
 import { runSeed } from './run-seed.ts';
 
@@ -6,6 +7,7 @@ const [url] = process.argv.slice(2);
 if (url === undefined || process.send === undefined)
   throw new Error('started by tests/simulation/main.ts only');
 const tell = process.send.bind(process);
+countIds();
 const database = await openSimDatabase(url);
 process.on('message', (message: unknown) => {
   if (typeof message !== 'number') {

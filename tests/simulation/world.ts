@@ -254,8 +254,21 @@ export class World {
     const { rows } = await this.#sim.monitor.query<{ channel: string; payload: string }>(
       'with taken as (delete from sim.signals returning *) select channel, payload from taken order by seq',
     );
-    for (const { channel, payload } of rows) this.onSignal(channel, payload);
+    // What one transaction signals has no order: the server may gather ids by their hashes, and ids are random.
+    // Their own order is that of their making.
+    const signals = rows.map(({ channel, payload }) => ({
+      channel,
+      payload: payload.split(' ').toSorted(byText).join(' '),
+    }));
+    for (const { channel, payload } of signals.toSorted(
+      (a, b) => byText(a.channel, b.channel) || byText(a.payload, b.payload),
+    ))
+      this.onSignal(channel, payload);
   }
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** The verb and the table of a statement: enough to follow a trace. */
