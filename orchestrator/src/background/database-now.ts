@@ -7,5 +7,5 @@ export async function databaseNow(db: Db | Tx): Promise<Date> {
   const { rows } = await db.execute<{ ms: string }>(sql`select extract(epoch from now()) * 1000 as ms`);
   const ms = Number(rows[0]?.ms);
   invariant(Number.isFinite(ms), 'the database told the time');
-  return new Date(ms);
+  return new Date(Math.round(ms)); // as the column types of moments round
 }

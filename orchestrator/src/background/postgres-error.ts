@@ -39,7 +39,9 @@ export function isPassingFault(thrown: unknown): boolean {
     }
     // The words of pg and its pool, which carry no code.
     if (
-      /timeout exceeded when trying to connect|Connection terminated|Query read timeout/.test(error.message)
+      /timeout exceeded when trying to connect|Connection terminated|not queryable|Query read timeout/.test(
+        error.message,
+      )
     )
       return true;
   }

@@ -88,7 +88,8 @@ function holdUnder(job: JobRow, maxCostMicros: bigint | null): bigint {
   const seconds = job.timeLimitSeconds * (1 + job.maxRetries);
   const most = holdMicros(wholeRateMicros(job, job.maxPricePerHourMicros), seconds);
   const wanted = maxCostMicros !== null && maxCostMicros < most ? maxCostMicros : most;
-  return wanted <= job.holdMicros ? job.holdMicros : wanted;
+  const isMore = wanted > job.holdMicros;
+  return isMore ? wanted : job.holdMicros;
 }
 
 function refuseLess(isLess: boolean, maxCostMicros: bigint): void {
