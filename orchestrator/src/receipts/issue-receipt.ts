@@ -71,7 +71,7 @@ async function writeReceipt(
   before: SignedJobReceipt | null,
 ): Promise<JobReceipt> {
   const payment = await findPayment(db, job.id);
-  if (!jobMachine.isTerminal(job.state) || !job.endReason || !job.finishedAt || payment?.state === 'pending')
+  if (!jobMachine.isTerminal(job.state) || !job.endReason || !job.finishedAt || payment?.settledAt === null)
     throw new AppError('receipt/not-ready');
   invariant(payment, `${job.id} has a payment`);
   const tries = await listTries(db, meter, job.id, before);

@@ -138,7 +138,7 @@ export async function listMemberBills(db: Db, groupId: GroupId): Promise<MemberB
       earnedMicros: billed.earnedMicros,
       refunded: moved.refunded,
       released: moved.released,
-      paymentState: payments.state,
+      settledAt: payments.settledAt,
     })
     .from(jobs)
     .leftJoin(billed, eq(billed.jobId, jobs.id))
@@ -159,6 +159,6 @@ export async function listMemberBills(db: Db, groupId: GroupId): Promise<MemberB
     earnedMicros: BigInt(row.earnedMicros ?? 0),
     refundedMicros: BigInt(row.refunded ?? 0),
     releasedMicros: BigInt(row.released ?? 0),
-    pending: row.paymentState === 'pending',
+    pending: row.settledAt === null,
   }));
 }
