@@ -67,7 +67,8 @@ export async function findUserOfCustomer(db: Db, customerId: string): Promise<Us
 export async function alignAccounts(db: Db, mode: BillingMode, creditLimitMicros: bigint): Promise<void> {
   if (mode === 'per_job') {
     await db.execute(
-      sql`insert into billing_accounts (user_id) select id from ${users} on conflict (user_id) do nothing`,
+      sql`insert into billing_accounts (user_id) select u.id from ${users} u
+        where not exists (select from billing_accounts b where b.user_id = u.id) on conflict (user_id) do nothing`,
     );
   }
   const limit = sql`case when ${mode} = 'per_job' and ${billingAccounts.cardId} is not null then ${creditLimitMicros}::bigint else 0 end`;

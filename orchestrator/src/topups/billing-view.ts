@@ -8,6 +8,7 @@ import type {
   CardView,
   TopUp,
 } from '@computefabric/protocol/user-api/billing';
+import { AppError } from '@computefabric/runtime/errors';
 import type { z } from 'zod';
 import { balanceMicros } from '../ledger/chart.ts';
 import type { Card } from '../stripe/stripe-gateway.ts';
@@ -23,7 +24,7 @@ const disputesShown = 50;
 /** Everything about how a user pays. Without a payment provider: their balance alone. */
 export async function readBilling(db: Db, deps: TopUpDeps | null, userId: UserId): Promise<Billing> {
   const account = await findBillingAccount(db, userId);
-  const cards = deps ? await listCards(deps, userId) : [];
+  const cards = await cardsOf(deps, userId);
   const balance = async (kind: Parameters<typeof balanceMicros>[1]) => await balanceMicros(db, kind, userId);
   return {
     configured: deps !== null,
@@ -35,11 +36,24 @@ export async function readBilling(db: Db, deps: TopUpDeps | null, userId: UserId
     disputed_micros: String(await balance('renter_disputed')),
     credit_limit_micros: String(account?.creditLimitMicros ?? 0n),
     frozen_by: account?.frozenBy ?? null,
-    cards: cards.map((card, index) => viewCard(card, index === 0)),
+    cards: cards?.map((card, index) => viewCard(card, index === 0)) ?? [],
+    cards_known: cards !== null,
     auto_top_up: account && viewAutoTopUp(account),
     unpaid: (await findUnpaid(db, userId)).map(viewTopUp),
     disputes: (await listDisputesOf(db, userId, disputesShown)).map(viewDispute),
   };
+}
+
+/** Null while Stripe does not answer: the rest of the page does not need it. */
+async function cardsOf(deps: TopUpDeps | null, userId: UserId): Promise<Card[] | null> {
+  if (!deps) return [];
+  try {
+    return await listCards(deps, userId);
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown;
+    deps.log.warn({ err: thrown }, 'the cards of an account are not known just now');
+    return null;
+  }
 }
 
 export function viewTopUp(row: TopUpRow): TopUp {

@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cardRefunds } from '@computefabric/db/schema/card-refunds';
+import { topUps } from '@computefabric/db/schema/top-ups';
 import type { UserId } from '@computefabric/protocol/ids';
-import { eq, sql } from 'drizzle-orm';
+import { asc, eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { auditLedger } from '../ledger/audit.store.ts';
 import type { StripeGateway } from '../stripe/stripe-gateway.ts';
@@ -101,6 +102,27 @@ describe('a refund is made exactly once', () => {
     const rows = await bench.db.select().from(cardRefunds).where(eq(cardRefunds.userId, renter));
     expect(rows).toMatchObject([{ state: 'succeeded' }]);
   });
+});
+
+test('an automatic top-up that its card holder never confirms is given up after a day, and the next one may begin', async () => {
+  const renter = await bench.addRenter('pm_card_authenticationRequired');
+  await setAutoTopUp(bench.deps, renter, {
+    thresholdMicros: USD,
+    amountMicros: 20n * USD,
+    ceilingMicros: 20n * USD,
+  });
+  await bench.pass();
+  const charges = () =>
+    bench.db.select().from(topUps).where(eq(topUps.userId, renter)).orderBy(asc(topUps.id));
+  expect(await charges()).toMatchObject([{ state: 'needs_action' }]);
+  await bench.db
+    .update(topUps)
+    .set({ createdAt: sql`now() - interval '25 hours'` })
+    .where(eq(topUps.userId, renter));
+  await setAutoTopUp(bench.deps, renter, null);
+  await bench.pass();
+  expect(await charges()).toMatchObject([{ state: 'canceled', actionUrl: null }]);
+  expect(await chargesAtStripe(renter)).toEqual([]);
 });
 
 test('a process that is killed while Stripe charges a card books that charge when it is back', {

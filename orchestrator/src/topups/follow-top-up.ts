@@ -43,14 +43,18 @@ export async function followTopUp(deps: TopUpDeps, id: TopUpId): Promise<void> {
   const byCard = row.method === 'automatic' || row.method === 'per_job';
   if (payment.state === 'waiting' && byCard && row.state === 'open') {
     payment = await chargeCard(deps, row, row.intentId);
-  } else if (
-    payment.state === 'waiting' &&
-    Date.now() - row.createdAt.getTime() > givenUpMs &&
-    !row.checkoutId
-  ) {
+  } else if (isGivenUp(row, payment)) {
     payment = await stripe.cancelPayment(row.intentId);
   }
   await db.transaction((tx) => apply(tx, id, payment));
+}
+
+/** Nobody came to pay it or to confirm it. What is owed for jobs is never given up, and a page closes by itself. */
+function isGivenUp(row: TopUpRow, { state }: PaymentState): boolean {
+  if (row.method === 'per_job' || row.checkoutId !== null) return false;
+  return (
+    (state === 'waiting' || state === 'needs_action') && Date.now() - row.createdAt.getTime() > givenUpMs
+  );
 }
 
 /** The row once its payment is known; null when there is none to follow yet, or there will never be one. */

@@ -221,6 +221,13 @@ describe('cards', () => {
     expect((await billingAccountOf(market.db, renter.userId))?.cardId).toBeNull();
   });
 
+  test('are not known while Stripe does not answer, and all the rest is', async () => {
+    await saveCard();
+    await market.stripe.control('faults', { kind: 'down', path: '/payment_methods$', times: 3 });
+    expect(await billing()).toMatchObject({ cards: [], cards_known: false, available_micros: '0' });
+    expect(await billing()).toMatchObject({ cards: [{ last4: '4242' }], cards_known: true });
+  });
+
   test('are kept by a top-up that says so', async () => {
     await topUp(5, 'pm_card_visa', { save_card: true });
     await waitUntil('the card is known', async () => (await billing()).cards.length === 1);

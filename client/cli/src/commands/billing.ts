@@ -173,7 +173,8 @@ function billingFacts(billing: Billing): [string, string][] {
     lines.push(['paid', `by card after each job, ${money(billing.credit_limit_micros)} at once`]);
   }
   const [card] = billing.cards;
-  lines.push(['card', card ? `${plainText(card.brand)} … ${plainText(card.last4)}` : 'none']);
+  const none = billing.cards_known ? 'none' : 'not known just now';
+  lines.push(['card', card ? `${plainText(card.brand)} … ${plainText(card.last4)}` : none]);
   if (billing.mode === 'prepaid') lines.push(['top-up', autoText(billing.auto_top_up)]);
   return lines;
 }

@@ -107,6 +107,9 @@ export const billing = z
     credit_limit_micros: microsString,
     frozen_by: freezeCause.nullable().describe('Why nothing can be submitted; null when it can.'),
     cards: z.array(card),
+    cards_known: z
+      .boolean()
+      .describe('False while the payment provider does not answer: there may be cards.'),
     auto_top_up: autoTopUp.nullable(),
     unpaid: z.array(topUp).describe('Charges that wait for you: to be confirmed, or refused.'),
     disputes: z.array(cardDispute),
@@ -125,7 +128,7 @@ export const getBilling = defineContract({
   audience: 'user',
   reply: billing,
   status: 200,
-  errors: ['stripe/unavailable', 'stripe/refused'],
+  errors: [],
 });
 
 export const createTopUp = defineContract({
