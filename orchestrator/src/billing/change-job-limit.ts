@@ -1,22 +1,20 @@
 import type { Tx } from '@computefabric/db/client';
-import { jobs } from '@computefabric/db/schema/jobs';
-import { payments } from '@computefabric/db/schema/payments';
 import type { CostLimitAction } from '@computefabric/protocol/cost-limit';
 import type { JobId, UserId } from '@computefabric/protocol/ids';
 import { jobMachine } from '@computefabric/protocol/job-state';
 import { formatUsd } from '@computefabric/protocol/money';
 import { AppError } from '@computefabric/runtime/errors';
 import { invariant } from '@computefabric/runtime/invariant';
-import { and, eq, isNull, sql } from 'drizzle-orm';
 import { chargeBudgets } from '../accounts/budget.store.ts';
 import { databaseNow } from '../background/database-now.ts';
 import { leaseBill } from '../jobs/job-cost.ts';
 import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { type JobRow, lockJob } from '../jobs/job.store.ts';
 import { lockLease } from '../leases/lease.store.ts';
-import { leftForTry, planMoneyStop } from '../leases/money-cap.ts';
+import { leftForTry, planMoneyStop } from '../leases/money-cap.store.ts';
 import { userAccount } from '../ledger/chart.ts';
 import { postTransfers } from '../ledger/post-transfers.ts';
+import { growHold, setLimit } from './job-limit.store.ts';
 import { holdMicros, wholeRateMicros } from '../pricing/price.ts';
 
 interface JobLimit {
@@ -57,14 +55,7 @@ export async function changeJobLimit(
     const left = await leftForTry(tx, changed, lease.id);
     refuseLess(left !== null && left < leaseBill(lease, job, now).costMicros, limit.maxCostMicros);
   }
-  await tx
-    .update(jobs)
-    .set({
-      maxCostMicros: changed.maxCostMicros,
-      onCostLimit: changed.onCostLimit,
-      holdMicros: changed.holdMicros,
-    })
-    .where(eq(jobs.id, jobId));
+  await setLimit(tx, changed);
   await addToHold(tx, job, changed.holdMicros - job.holdMicros);
   if (lease?.startedAt) await planMoneyStop(tx, changed, lease, now);
   const what =
@@ -103,12 +94,8 @@ function refuseLess(isLess: boolean, maxCostMicros: bigint): void {
 
 async function addToHold(tx: Tx, job: JobRow, moreMicros: bigint): Promise<void> {
   if (moreMicros === 0n) return;
-  const rows = await tx
-    .update(payments)
-    .set({ holdMicros: sql`${payments.holdMicros} + ${moreMicros}` })
-    .where(and(eq(payments.jobId, job.id), isNull(payments.settledAt)))
-    .returning({ id: payments.id });
-  invariant(rows.length === 1, `${job.id} has not ended, so its payment is not settled`);
+  const grown = await growHold(tx, job.id, moreMicros);
+  invariant(grown, `${job.id} has not ended, so its payment is not settled`);
   await postTransfers(tx, [
     {
       // By what is reserved in all, which only grows: the same change again is the same cause.

@@ -22,7 +22,7 @@ import { grantPlayMoney } from '../ledger/grant-play-money.ts';
 import { placeHold } from '../ledger/place-hold.ts';
 import { costMicros } from '../pricing/price.ts';
 import { marketFixture } from '../testing/market-fixture.ts';
-import { removeBudget, setBudget, viewBudgets } from './budgets.ts';
+import { removeBudget, setBudget, viewBudgets } from './budgets.store.ts';
 import { changeJobLimit } from './change-job-limit.ts';
 import { settleJob } from './settle-job.ts';
 import { watchBudgets } from './watch-budgets.worker.ts';

@@ -2,6 +2,7 @@ import type { Db } from '@computefabric/db/client';
 import type { Logger } from '@computefabric/runtime/log';
 import type { Signals } from '../background/signals.ts';
 import { startWorker, type Worker } from '../background/worker.ts';
+import { payDebts } from '../disputes/pay-debts.ts';
 import { settleJob } from './settle-job.ts';
 import { findUnsettled } from './settlement.store.ts';
 
@@ -31,6 +32,8 @@ export function startSettleWorker({ db, log, signals }: { db: Db; log: Logger; s
         }
       }
       if (settled > 0) log.info({ settled }, 'settled');
+      const paidBack = await payDebts(db); // earnings first pay back what was taken back
+      if (paidBack > 0) log.info({ owners: paidBack }, 'debts paid back');
       // A full batch: there may be more. Without any success it would only be the same again.
       return due.length === batch && settled > 0 ? 0 : undefined;
     },

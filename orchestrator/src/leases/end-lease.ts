@@ -13,7 +13,7 @@ import { affordableMs, costMicros, splitCost } from '../pricing/price.ts';
 import { decideNext, pastTriesLooked } from './decide-next.ts';
 import { closeLease, countTriesEndedBy, type LeaseEnd, type LeaseRow, pastTries } from './lease.store.ts';
 import type { LeaseSettings } from './lease-deps.ts';
-import { leftForTry } from './money-cap.ts';
+import { leftForTry } from './money-cap.store.ts';
 import { restMachine } from './rest.store.ts';
 
 interface EndLease {

@@ -20,7 +20,7 @@ import {
 } from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
 import { startAtOnce } from './start.store.ts';
-import { planMoneyStop } from './money-cap.ts';
+import { planMoneyStop } from './money-cap.store.ts';
 import { termSeconds } from './silent-lease.ts';
 
 /*

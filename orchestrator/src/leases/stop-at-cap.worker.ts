@@ -1,8 +1,6 @@
 import type { Db } from '@computefabric/db/client';
-import { leases } from '@computefabric/db/schema/leases';
 import type { JobId, LeaseId } from '@computefabric/protocol/ids';
 import { formatUsd } from '@computefabric/protocol/money';
-import { asc, isNotNull, lte, sql } from 'drizzle-orm';
 import { databaseNow } from '../background/database-now.ts';
 import { notify } from '../background/signals.ts';
 import { startWorker, type Worker } from '../background/worker.ts';
@@ -10,7 +8,14 @@ import { appendJobEvent } from '../jobs/job-events.store.ts';
 import { finishJob, lockJob } from '../jobs/job.store.ts';
 import { desireStop, lockLease } from './lease.store.ts';
 import type { LeaseDeps } from './lease-deps.ts';
-import { clearMoneyStop, leftForTry, msUntilMoneyStop, planMoneyStop } from './money-cap.ts';
+import {
+  clearMoneyStop,
+  findDueMoneyStops,
+  leftForTry,
+  msUntilMoneyStop,
+  nextMoneyStopMs,
+  planMoneyStop,
+} from './money-cap.store.ts';
 
 /** Between two looks when none is due sooner: a try that starts meanwhile is told at most this much late. */
 const longestSleepMs = 1_000;
@@ -27,19 +32,14 @@ export function startCapWorker(deps: LeaseDeps): Worker {
     pass: async () => {
       const stopped = await stopAtCap(deps);
       if (stopped === batch) return 0;
-      return (await nextStopMs(deps.db)) ?? undefined;
+      return (await nextMoneyStopMs(deps.db)) ?? undefined;
     },
   });
 }
 
 /** One pass; gives how many tries were looked at. */
 export async function stopAtCap(deps: Pick<LeaseDeps, 'db'>): Promise<number> {
-  const due = await deps.db
-    .select({ id: leases.id, jobId: leases.jobId })
-    .from(leases)
-    .where(lte(leases.moneyStopAt, sql`now()`))
-    .orderBy(asc(leases.moneyStopAt))
-    .limit(batch);
+  const due = await findDueMoneyStops(deps.db, batch);
   for (const { id, jobId } of due) await stopForMoney(deps.db, jobId, id);
   return due.length;
 }
@@ -74,15 +74,4 @@ async function stopForMoney(db: Db, jobId: JobId, leaseId: LeaseId): Promise<voi
     });
     await notify(tx, 'cf_provider', lease.providerId);
   });
-}
-
-/** Until the next planned stop; null when none is planned. */
-async function nextStopMs(db: Db): Promise<number | null> {
-  const [row] = await db
-    .select({
-      ms: sql<number | null>`(extract(epoch from min(${leases.moneyStopAt}) - now()) * 1000)::float8`,
-    })
-    .from(leases)
-    .where(isNotNull(leases.moneyStopAt));
-  return row?.ms === null || row?.ms === undefined ? null : Math.max(row.ms, 50);
 }

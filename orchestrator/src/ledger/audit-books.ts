@@ -1,8 +1,8 @@
 import type { Db } from '@computefabric/db/client';
 import type { auditLedger as auditContract } from '@computefabric/protocol/user-api/operator';
-import { sql } from 'drizzle-orm';
 import type { z } from 'zod';
 import {
+  allowMs,
   type AuditFinding,
   auditLedger,
   type KindTotals,
@@ -27,7 +27,7 @@ const deadlineMs = 600_000;
 export async function auditBooks(db: Db): Promise<Audit> {
   return await db.transaction(
     async (tx) => {
-      await tx.execute(sql.raw(`set local statement_timeout = ${deadlineMs}`));
+      await allowMs(tx, deadlineMs);
       const findings = await auditLedger(tx);
       const kinds = await totalsByKind(tx);
       return { at: new Date(), findings, kinds, pending: await pendingHolds(tx) };

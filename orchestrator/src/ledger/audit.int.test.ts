@@ -135,7 +135,7 @@ test('a single micro too much is an alarm of the worker and of the command', asy
   const run = async () =>
     await promisify(execFile)(
       'npx',
-      ['tsx', fileURLToPath(new URL('audit-main.ts', import.meta.url)), '--json'],
+      ['tsx', fileURLToPath(new URL('audit-command/main.ts', import.meta.url)), '--json'],
       { env: { ...process.env, DATABASE_URL: database.url }, timeout: 60_000 },
     );
   await damaged(async () => {

@@ -159,3 +159,8 @@ export async function pendingHolds(
     oldestSeconds: Number(row?.oldest ?? 0),
   };
 }
+
+/** Lets the statements of this transaction take so long. */
+export async function allowMs(tx: Tx, ms: number): Promise<void> {
+  await tx.execute(sql.raw(`set local statement_timeout = ${Math.ceil(ms)}`));
+}

@@ -1,14 +1,11 @@
 import { createDb, type Db } from '@computefabric/db/client';
-import { type AccountKind, accountKinds } from '@computefabric/db/schema/ledger-accounts';
-import { users } from '@computefabric/db/schema/users';
-import { type AccountId, newId, type UserId } from '@computefabric/protocol/ids';
+import { type AccountId, newId } from '@computefabric/protocol/ids';
 import { AppError } from '@computefabric/runtime/errors';
 import { invariant, InvariantError } from '@computefabric/runtime/invariant';
-import { sql } from 'drizzle-orm';
 import { isPassingFault } from '../../background/postgres-error.ts';
 import { auditLedger } from '../audit.store.ts';
-import { makeAccount } from '../ledger.store.ts';
 import { postTransfers } from '../post-transfers.ts';
+import { backendOf, openAccounts, readBalances, terminate } from './storm.store.ts';
 import { drawOperation, Model, type Move, nameOf, seeded } from './model.ts';
 
 export interface StormOptions {
@@ -41,8 +38,6 @@ const mostOperationsInBatch = 120;
 const mostTries = 50;
 /** Causes of the past that are posted once more. */
 const remembered = 50;
-const marketKinds = accountKinds.filter((kind) => !/^(renter|provider)_/.test(kind));
-const personalKinds = accountKinds.filter((kind) => /^(renter|provider)_/.test(kind));
 
 /**
  * Random histories of money against a real database, with crashes at random points: transactions that are given up,
@@ -127,12 +122,8 @@ async function untilPosted(
     try {
       await db.transaction(async (tx) => {
         const cutAt = fate < 0.04 ? 'before' : fate < 0.08 ? 'about' : null;
-        const { rows } =
-          cutAt === null
-            ? { rows: [] }
-            : await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
-        const cut = async () =>
-          await admin.execute(sql`select pg_terminate_backend(${rows[0]?.pid ?? 0}::int)`);
+        const pid = cutAt === null ? 0 : await backendOf(tx);
+        const cut = async () => await terminate(admin, pid);
         await postTransfers(tx, toTransfers(accounts, moves));
         if (cutAt === 'before') await cut();
         // Without waiting: it hits the commit, or what comes shortly before or after it.
@@ -207,22 +198,6 @@ function toTransfers(accounts: ReadonlyMap<string, AccountId>, moves: readonly M
   return moves.map(({ from, to, ...rest }) => ({ ...rest, from: idOf(from), to: idOf(to) }));
 }
 
-async function openAccounts(db: Db, people: number): Promise<Map<string, AccountId>> {
-  const ids: UserId[] = Array.from({ length: people }, () => newId('user'));
-  await db.transaction(async (tx) => {
-    await tx.insert(users).values(ids.map((id) => ({ id, email: `${id}@storm.invalid` })));
-    for (const kind of marketKinds) await makeAccount(tx, kind, null);
-    for (const id of ids) for (const kind of personalKinds) await makeAccount(tx, kind, id);
-  });
-  const { rows } = await db.execute<{ id: AccountId; kind: AccountKind; owner: UserId | null }>(
-    sql`select id, kind, owner_id as owner from ledger_accounts`,
-  );
-  const placeOf = new Map(ids.map((id, place) => [id, place]));
-  return new Map(
-    rows.map(({ id, kind, owner }) => [nameOf(kind, owner === null ? undefined : placeOf.get(owner)), id]),
-  );
-}
-
 /** The books against the sum of all models, account by account. */
 async function compare(
   db: Db,
@@ -230,10 +205,7 @@ async function compare(
   models: readonly Model[],
   faults: string[],
 ): Promise<void> {
-  const { rows } = await db.execute<{ id: AccountId; balance: string }>(
-    sql`select id, credits_micros - debits_micros as balance from ledger_accounts`,
-  );
-  const balances = new Map(rows.map(({ id, balance }) => [id, BigInt(balance)]));
+  const balances = await readBalances(db);
   for (const [name, id] of accounts) {
     const expected = models.reduce((sum, model) => sum + model.balance(name), 0n);
     if (balances.get(id) !== expected)

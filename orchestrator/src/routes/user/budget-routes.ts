@@ -1,6 +1,6 @@
 import * as api from '@computefabric/protocol/user-api/budgets';
 import { AppError } from '@computefabric/runtime/errors';
-import { removeBudget, setBudget, viewBudgets } from '../../billing/budgets.ts';
+import { removeBudget, setBudget, viewBudgets } from '../../billing/budgets.store.ts';
 import { changeJobLimit } from '../../billing/change-job-limit.ts';
 import { type BoundRoute, route } from '../../http/define-route.ts';
 import { viewJob } from '../../jobs/job-view.ts';

@@ -1,7 +1,7 @@
-import type { Tx } from '@computefabric/db/client';
+import type { Db, Tx } from '@computefabric/db/client';
 import { leases } from '@computefabric/db/schema/leases';
-import type { LeaseId } from '@computefabric/protocol/ids';
-import { and, eq, ne, sql } from 'drizzle-orm';
+import type { JobId, LeaseId } from '@computefabric/protocol/ids';
+import { and, asc, eq, isNotNull, lte, ne, sql } from 'drizzle-orm';
 import type { JobRow } from '../jobs/job.store.ts';
 import { meteredMs, type MeteredSpan } from '../metering/usage.ts';
 import { affordableMs } from '../pricing/price.ts';
@@ -57,6 +57,27 @@ export async function planMoneyStop(tx: Tx, job: CappedJob, lease: LeaseRow, now
 /** No more to be done about the money of a try: it was told to stop. */
 export async function clearMoneyStop(tx: Tx, leaseId: LeaseId): Promise<void> {
   await tx.update(leases).set({ moneyStopAt: null }).where(eq(leases.id, leaseId));
+}
+
+/** Tries whose moment has come, longest overdue first. */
+export async function findDueMoneyStops(db: Db, limit: number): Promise<{ id: LeaseId; jobId: JobId }[]> {
+  return await db
+    .select({ id: leases.id, jobId: leases.jobId })
+    .from(leases)
+    .where(lte(leases.moneyStopAt, sql`now()`))
+    .orderBy(asc(leases.moneyStopAt))
+    .limit(limit);
+}
+
+/** Until the next planned stop, at least 50 ms; null when none is planned. */
+export async function nextMoneyStopMs(db: Db): Promise<number | null> {
+  const [row] = await db
+    .select({
+      ms: sql<number | null>`(extract(epoch from min(${leases.moneyStopAt}) - now()) * 1000)::float8`,
+    })
+    .from(leases)
+    .where(isNotNull(leases.moneyStopAt));
+  return row?.ms === null || row?.ms === undefined ? null : Math.max(row.ms, 50);
 }
 
 function smaller(a: bigint, b: bigint): bigint {

@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 import { createDb } from '@computefabric/db/client';
 import { embeddedPostgresUrl } from '@computefabric/db/embedded-postgres';
 import { formatUsd } from '@computefabric/protocol/money';
-import { parseConfig } from '../config.ts';
-import { type Audit, auditBooks, viewAudit } from './audit-books.ts';
+import { parseConfig } from '../../config.ts';
+import { type Audit, auditBooks, viewAudit } from '../audit-books.ts';
 
 /*
  * npm run ledger:audit [-- --json]
