@@ -59,11 +59,14 @@ export async function runStorm(databaseUrl: string, options: StormOptions): Prom
   };
   try {
     const accounts = await openAccounts(admin.db, options.workers * peoplePerWorker);
-    const models = await Promise.all(
+    const ends = await Promise.allSettled(
       Array.from({ length: options.workers }, (_, worker) =>
         work({ db: connection.db, admin: admin.db, accounts, worker, options, result }),
       ),
     );
+    // All have come to their end before anything is closed, also when one has failed.
+    const models = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     await compare(admin.db, accounts, models, result.faults);
     for (const { rule, subject, detail } of await auditLedger(admin.db)) {
       // There are no jobs and no payments behind these holds.
