@@ -24,6 +24,8 @@ const networkRetries = 2;
 /** How old or how far ahead a webhook's time may be: more would make a recorded one good for longer. */
 const toleranceSeconds = 300;
 const currency = 'usd';
+/** Refunds of one payment that are looked through. */
+const mostListed = 1_000;
 
 /** Stripe by its own SDK, the only file that imports it. */
 export function createStripeGateway(settings: {
@@ -46,18 +48,12 @@ export function createStripeGateway(settings: {
         stripe.paymentIntents.retrieve(intentId, { expand: ['latest_charge.balance_transaction'] }),
       ),
     );
-  const listRefunds = async (intentId: string): Promise<RefundState[]> =>
-    await ask(async () => {
-      const refunds: RefundState[] = [];
-      for await (const one of stripe.refunds.list({ payment_intent: intentId, limit: 100 })) {
-        refunds.push(refundState(one));
-      }
-      return refunds;
-    });
-  const findTransfers = async (payoutId: string): Promise<TransferState[]> =>
-    (await ask(() => stripe.transfers.list({ transfer_group: payoutId, limit: 100 }))).data.map(
-      transferState,
+  const rawRefunds = (intentId: string): Promise<Stripe.Refund[]> =>
+    ask(() =>
+      stripe.refunds.list({ payment_intent: intentId, limit: 100 }).autoPagingToArray({ limit: mostListed }),
     );
+  const rawTransfers = async (payoutId: string): Promise<Stripe.Transfer[]> =>
+    (await ask(() => stripe.transfers.list({ transfer_group: payoutId, limit: 100 }))).data;
 
   return {
     createCustomer: async ({ userId, email }) =>
@@ -148,7 +144,9 @@ export function createStripeGateway(settings: {
               },
               options,
             ),
-          (error) => error instanceof Stripe.errors.StripeCardError || isAboutTheCard(error),
+          {
+            isAnswer: (error) => error instanceof Stripe.errors.StripeCardError || isAboutTheCard(error),
+          },
         );
       } catch (thrown) {
         if (!(thrown instanceof Stripe.errors.StripeError)) throw thrown;
@@ -185,21 +183,25 @@ export function createStripeGateway(settings: {
 
     async refund({ refundId, intentId, amountMicros }) {
       // A key is forgotten after a day; what was refunded is not.
-      const before = (await listRefunds(intentId)).find(({ cause }) => cause === refundId);
-      if (before) return before;
-      return refundState(
-        await once(`refund:${refundId}`, (options) =>
-          stripe.refunds.create(
-            { payment_intent: intentId, amount: toCents(amountMicros), metadata: { refund: refundId } },
-            options,
-          ),
-        ),
-      );
+      const find = async () =>
+        (await rawRefunds(intentId)).find(({ metadata }) => metadata?.refund === refundId);
+      const refund =
+        (await find()) ??
+        (await once(
+          `refund:${refundId}`,
+          (options) =>
+            stripe.refunds.create(
+              { payment_intent: intentId, amount: toCents(amountMicros), metadata: { refund: refundId } },
+              options,
+            ),
+          { find },
+        ));
+      return refundState(refund);
     },
 
     readRefund: async (stripeRefundId) =>
       refundState(await ask(() => stripe.refunds.retrieve(stripeRefundId))),
-    listRefunds,
+    listRefunds: async (intentId) => (await rawRefunds(intentId)).map(refundState),
 
     readDispute: async (disputeId) => disputeState(await ask(() => stripe.disputes.retrieve(disputeId))),
 
@@ -254,36 +256,45 @@ export function createStripeGateway(settings: {
       payoutAccountState(await ask(() => stripe.accounts.retrieve(accountId))),
 
     async transfer({ payoutId, accountId, amountMicros }) {
-      const [before] = await findTransfers(payoutId);
-      if (before) return before;
-      return transferState(
-        await once(`payout:${payoutId}`, (options) =>
-          stripe.transfers.create(
-            {
-              amount: toCents(amountMicros),
-              currency,
-              destination: accountId,
-              transfer_group: payoutId,
-              metadata: { payout: payoutId },
-            },
-            options,
-          ),
-        ),
-      );
+      const find = async () => (await rawTransfers(payoutId))[0];
+      const transfer =
+        (await find()) ??
+        (await once(
+          `payout:${payoutId}`,
+          (options) =>
+            stripe.transfers.create(
+              {
+                amount: toCents(amountMicros),
+                currency,
+                destination: accountId,
+                transfer_group: payoutId,
+                metadata: { payout: payoutId },
+              },
+              options,
+            ),
+          { find },
+        ));
+      return transferState(transfer);
     },
 
     readTransfer: async (transferId) => transferState(await ask(() => stripe.transfers.retrieve(transferId))),
-    findTransfers,
+    findTransfers: async (payoutId) => (await rawTransfers(payoutId)).map(transferState),
 
     async reverseTransfer({ cause, transferId, amountMicros }) {
-      const reversals = await ask(() => stripe.transfers.listReversals(transferId, { limit: 100 }));
-      if (!reversals.data.some(({ metadata }) => metadata?.cause === cause)) {
-        await once(`reversal:${cause}`, (options) =>
-          stripe.transfers.createReversal(
-            transferId,
-            { amount: toCents(amountMicros), metadata: { cause } },
-            options,
-          ),
+      const find = async () =>
+        (await ask(() => stripe.transfers.listReversals(transferId, { limit: 100 }))).data.find(
+          ({ metadata }) => metadata?.cause === cause,
+        );
+      if (!(await find())) {
+        await once(
+          `reversal:${cause}`,
+          (options) =>
+            stripe.transfers.createReversal(
+              transferId,
+              { amount: toCents(amountMicros), metadata: { cause } },
+              options,
+            ),
+          { find },
         );
       }
       return transferState(await ask(() => stripe.transfers.retrieve(transferId)));
@@ -324,22 +335,26 @@ const keysOfCause = 4;
 
 /**
  * Makes something, once for its cause. Stripe keeps an error of its own under the key as well: a repeat would
- * only ever see that again. The next key is used then; what must not be made twice is looked for by the caller
- * first, or can have no second effect (a payment succeeds once).
+ * only ever see that again, although it may have been done. The next key is used then, unless `find` finds it
+ * done. What has no `find` can have no second effect: a payment succeeds once, a page is seen by nobody.
+ *
+ * @param more.isAnswer errors that are the answer
  */
 async function once<T>(
   key: string,
   call: (options: { idempotencyKey: string }) => Promise<T>,
-  isAnswer: (error: unknown) => boolean = () => false,
+  more: { isAnswer?: (error: unknown) => boolean; find?: () => Promise<T | undefined> } = {},
 ): Promise<T> {
   for (let number = 1; ; number += 1) {
     const idempotencyKey = number === 1 ? key : `${key}:${number}`;
     try {
       return await call({ idempotencyKey });
     } catch (thrown) {
-      if (isAnswer(thrown)) throw thrown;
+      if (more.isAnswer?.(thrown)) throw thrown;
       if (!isKeptError(thrown) || number === keysOfCause) throw toAppError(thrown);
     }
+    const found = await more.find?.();
+    if (found !== undefined) return found;
   }
 }
 
