@@ -96,3 +96,17 @@ it('ends a statement and an idle transaction at their time limits', async () => 
   expect(ended).toBe(true);
   await Promise.all([close(), watcher.close()]);
 });
+
+it('lends on when a connection ended while it was lent and nobody gives it back', async () => {
+  const own = createDb(database.url, { poolSize: 1 });
+  const other = createDb(database.url, { poolSize: 1 });
+  try {
+    const lent = await own.pool.connect();
+    const { rows } = await lent.query<{ pid: number }>('select pg_backend_pid() as pid');
+    await other.pool.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
+    expect((await own.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  } finally {
+    await own.close();
+    await other.close();
+  }
+});

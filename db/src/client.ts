@@ -125,6 +125,7 @@ export function createDb(
   // transaction (the next query of that transaction fails, which is where it is handled).
   pool.on('error', onConnectionError);
   pool.on('connect', (client) => client.on('error', () => {}));
+  returnTheDead(pool);
 
   let closing: Promise<void> | null = null;
   return {
@@ -135,6 +136,26 @@ export function createDb(
       return closing;
     },
   };
+}
+
+/** Time for whoever holds a connection that has ended to notice and to give it back. */
+const RETURN_MS = 2_000;
+
+/**
+ * Gives connections back that ended while they were lent and that nobody returns: Drizzle does not when the very
+ * `begin` of a transaction fails. A pool of which each place was lost so would never lend again.
+ */
+function returnTheDead(pool: pg.Pool): void {
+  const lent = new Set<pg.PoolClient>();
+  pool.on('acquire', (client) => lent.add(client));
+  pool.on('release', (_error, client) => lent.delete(client));
+  pool.on('connect', (client) => {
+    client.once('end', () => {
+      setTimeout(() => {
+        if (lent.has(client)) client.release(true);
+      }, RETURN_MS).unref();
+    });
+  });
 }
 
 /** What store functions take as their first argument when they may run inside or outside a transaction. */
