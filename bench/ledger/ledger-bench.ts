@@ -6,7 +6,7 @@ import { createDb, type Db } from '@computefabric/db/client';
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from '@computefabric/db/embedded-postgres';
 import { migrateDatabase } from '@computefabric/db/migrate';
 import { users } from '@computefabric/db/schema/users';
-import { type AccountId, type JobId, type LeaseId, newId, type UserId } from '@computefabric/protocol/ids';
+import { type AccountId, type JobId, type LeaseId, newId } from '@computefabric/protocol/ids';
 import { invariant } from '@computefabric/runtime/invariant';
 import { auditLedger } from '../../orchestrator/src/ledger/audit.store.ts';
 import { marketAccount, userAccount } from '../../orchestrator/src/ledger/chart.ts';
@@ -119,10 +119,10 @@ async function openBooks(db: Db, count: number): Promise<Books> {
       books.payable.push(await userAccount(tx, 'provider_payable', id));
     }
     const amountMicros = 10n ** 14n;
-    const gift = (to: AccountId, userId: UserId): Transfer => {
-      return { id: `grant:${userId}:bench`, kind: 'grant', from: promotions, to, amountMicros };
+    const gift = (to: AccountId): Transfer => {
+      return { id: `grant:${to}:bench`, kind: 'grant', from: promotions, to, amountMicros };
     };
-    const grants = books.renters.map(({ available }, n) => gift(available, ids[n] ?? 'usr_'));
+    const grants = books.renters.map(({ available }) => gift(available));
     await postTransfers(tx, grants);
     return books;
   });

@@ -42,9 +42,13 @@ export class OwnEngine {
       args: [
         '-H',
         this.host,
-        ...['--pidfile', at('pid'), '--data-root', at('data'), '--exec-root', at('exec')],
-        ...['--config-file', at('settings.json')],
-        ...['--bridge=none', '--iptables=false', ...(keepsContainers ? ['--live-restore'] : [])],
+        `--pidfile=${at('pid')}`,
+        `--data-root=${at('data')}`,
+        `--exec-root=${at('exec')}`,
+        `--config-file=${at('settings.json')}`,
+        '--bridge=none',
+        '--iptables=false',
+        ...(keepsContainers ? ['--live-restore'] : []),
       ],
       launcher: ['unshare', '--net'],
     };

@@ -21,13 +21,7 @@ import { endDisobedientTries, expireLease } from './expire-leases.worker.ts';
 import { findJobsWaitingTooLong } from './lease-expiry.store.ts';
 import type { LeaseClaim } from './lease.store.ts';
 import { preemptLease } from './preempt-lease.ts';
-import {
-  acceptLease,
-  exitLease,
-  rejectLease,
-  releaseClaimedLease,
-  reportEnd,
-} from './report-lease.ts';
+import { acceptLease, exitLease, rejectLease, releaseClaimedLease, reportEnd } from './report-lease.ts';
 
 const bench = leaseBench(1);
 let market: typeof bench.market;

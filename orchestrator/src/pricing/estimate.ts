@@ -36,8 +36,9 @@ export function estimateJob(input: EstimateInput): Estimate {
     Math.min(Math.max(Math.round(seconds), 0), timeLimitSeconds),
   ) as [number, number];
   const rates = input.ratesPerHourMicros.length > 0 ? input.ratesPerHourMicros : [input.highestRateMicros];
-  const lowest = rates.reduce((least, rate) => (rate < least ? rate : least));
-  const highest = rates.reduce((most, rate) => (rate > most ? rate : most));
+  const inOrder = rates.toSorted((a, b) => (a < b ? -1 : 1));
+  const lowest = inOrder.at(0) ?? input.highestRateMicros;
+  const highest = inOrder.at(-1) ?? input.highestRateMicros;
   const atMostTheHold = (cost: bigint) => String(cost < input.holdMicros ? cost : input.holdMicros);
   const wait = waitOf(input);
   const at = (seconds: number) => new Date(now.getTime() + seconds * 1_000).toISOString();

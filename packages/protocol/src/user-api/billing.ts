@@ -18,7 +18,7 @@ const bounds = { least: 500_000n, most: 10_000_000_000n };
 
 /** An amount that a card can be charged, micros. */
 export const chargeMicros = positiveMicrosString
-  .refine((text) => /0000$/.test(text), 'must be whole cents: a multiple of 10000 micros')
+  .refine((text) => text.endsWith('0000'), 'must be whole cents: a multiple of 10000 micros')
   .refine((text) => BigInt(text) >= bounds.least, 'must be at least 0.50 USD')
   .refine((text) => BigInt(text) <= bounds.most, 'must be at most 10,000 USD');
 
