@@ -92,7 +92,7 @@ export async function compose(
   });
   for (const [name, worker] of Object.entries(workers)) lifecycle.add(name, () => worker.close());
 
-  const stripe = config.stripe && createStripeGateway({ ...config.stripe, now: systemClock.now });
+  const stripe = config.stripe && createStripeGateway({ ...config.stripe, now: () => systemClock.now() });
   const topUps: TopUpDeps | null = config.stripe &&
     stripe && {
       db,
@@ -143,6 +143,7 @@ export async function compose(
         topUps,
         auditor,
         receipts: { db, signer, meter, playMoney },
+        disputeWindowDays: config.disputeWindowDays,
         defaultMaxPricePerHourMicros,
       }),
       ...providerRoutes({ ...leaseDeps, signals, objects, meter }),

@@ -76,6 +76,8 @@ export const settings = z
     BILLING_MODE: billingMode.default('prepaid'),
     /** With `per_job`: what an account may owe at once, USD, unfinished jobs at their most included. */
     CREDIT_LIMIT_USD: usdSetting.prefault('50'),
+    /** Renters may contest a job for so many days after its end. */
+    DISPUTE_WINDOW_DAYS: z.coerce.number().int().min(0).max(365).default(14),
     /** Ed25519 private key (PEM, line ends may be written as \n) for receipts; without it one is made in COMPUTEFABRIC_HOME. */
     RECEIPT_SIGNING_KEY: secretSetting.optional(),
     /** Where result files and checkpoints are kept instead of COMPUTEFABRIC_HOME; all five or none. */
@@ -159,6 +161,7 @@ export interface Config {
   money: { playMoney: boolean; playMoneyGrantMicros: bigint; defaultMaxPricePerHourMicros: bigint };
   /** Null: all money is play money. */
   stripe: StripeConfig | null;
+  disputeWindowDays: number;
   /** Null: the one in `home`. */
   receiptSigningKey: Secret | null;
   objects: { s3: S3Settings | null; graceSeconds: number; keepCheckpointsSeconds: number };
@@ -193,6 +196,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       playMoneyGrantMicros: values.PLAY_MONEY_GRANT_USD,
       defaultMaxPricePerHourMicros: values.DEFAULT_MAX_PRICE_PER_HOUR_USD,
     },
+    disputeWindowDays: values.DISPUTE_WINDOW_DAYS,
     receiptSigningKey: values.RECEIPT_SIGNING_KEY ?? null,
     stripe: stripeConfig(values),
     objects: {

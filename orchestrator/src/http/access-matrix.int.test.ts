@@ -254,6 +254,24 @@ const matrix: Record<string, Entry> = {
     expected: ownObject(200),
     request: async () => ({ path: `/v1/groups/${await settledGroup()}/receipt` }),
   },
+  // Anybody else's job is not there; of the owner's, one that cost nothing is refused as that.
+  openDispute: {
+    expected: ownObject(409),
+    request: async () => ({
+      path: `/v1/jobs/${(await queuedJob()).id}/dispute`,
+      method: 'POST',
+      json: { reason: 'other', message: canary },
+    }),
+  },
+  listDisputes: { expected: everyUser(200), request: get('/v1/disputes') },
+  decideDispute: {
+    expected: { ...everyUser(403), operator: 404 },
+    request: async () => ({
+      path: `/v1/admin/disputes/${newId('dispute')}/decision`,
+      method: 'POST',
+      json: { outcome: 'denied', explanation: 'no' },
+    }),
+  },
   listMarketKeys: { expected: everybody(200), request: get('/v1/keys') },
   createQuote: { expected: everyUser(200), request: post('/v1/quotes', spec) },
   listOffers: { expected: everyUser(200), request: get('/v1/offers') },

@@ -20,6 +20,8 @@ import { databaseNow } from '../background/database-now.ts';
 import type { JobRow } from '../jobs/job.store.ts';
 import type { MeterBook } from '../metering/meter-book.ts';
 import { listProviderKeys, listRecords } from '../metering/metering.store.ts';
+import { findQuoteOf } from '../pricing/quote.store.ts';
+import { findDisputeOfJob, listDecisions } from '../disputes/dispute.store.ts';
 import { hashLogs } from './hash-logs.ts';
 import {
   findLatest,
@@ -125,8 +127,27 @@ async function writeReceipt(
     })),
     tries: tries.items,
     log_sha256: tries.logSha256,
-    estimate: null,
-    dispute: null,
+    estimate: estimateOnReceipt(await findQuoteOf(db, job.id)),
+    dispute: await disputeOnReceipt(db, job.id),
+  };
+}
+
+function estimateOnReceipt(quote: Awaited<ReturnType<typeof findQuoteOf>>): JobReceipt['estimate'] {
+  if (!quote) return null;
+  const { finish_earliest: _earliest, finish_latest: _latest, ...estimate } = quote.estimate;
+  return { made_at: quote.createdAt.toISOString(), ...estimate };
+}
+
+async function disputeOnReceipt(db: Db, jobId: JobId): Promise<JobReceipt['dispute']> {
+  const dispute = await findDisputeOfJob(db, jobId);
+  if (!dispute) return null;
+  const decisions = await listDecisions(db, [dispute.id]);
+  return {
+    id: dispute.id,
+    state: dispute.state,
+    reason: dispute.reason,
+    decision: decisions.at(-1)?.explanation ?? null,
+    refund_micros: String(dispute.refundMicros),
   };
 }
 

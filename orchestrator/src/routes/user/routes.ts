@@ -5,6 +5,7 @@ import { availabilityRoutes } from './availability-routes.ts';
 import { billingRoutes } from './billing-routes.ts';
 import { budgetRoutes } from './budget-routes.ts';
 import { checkpointRoutes } from './checkpoint-routes.ts';
+import { disputeRoutes } from './dispute-routes.ts';
 import { groupRoutes } from './group-routes.ts';
 import { jobRoutes } from './job-routes.ts';
 import { logRoutes } from './log-routes.ts';
@@ -24,6 +25,7 @@ export function userRoutes(deps: UserRouteDeps): BoundRoute[] {
     artifactRoutes,
     checkpointRoutes,
     receiptRoutes,
+    disputeRoutes,
     marketRoutes,
     availabilityRoutes,
     accountRoutes,

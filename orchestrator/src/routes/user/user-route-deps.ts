@@ -22,6 +22,8 @@ export interface UserRouteDeps {
   topUps: TopUpDeps | null;
   auditor: BookAuditor;
   receipts: ReceiptDeps;
+  /** A job may be contested so long after its end, days. */
+  disputeWindowDays: number;
   /** Price limit, per GPU-hour or core-hour, of jobs whose renter has none either. */
   defaultMaxPricePerHourMicros: bigint;
 }
