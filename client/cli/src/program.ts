@@ -4,6 +4,7 @@ import type { Cli, GlobalFlags } from './cli.ts';
 import type { ArtifactsFlags } from './commands/artifacts.ts';
 import type { BudgetFlags, JobLimitFlags } from './commands/budgets.ts';
 import type { CheckpointsFlags } from './commands/checkpoints.ts';
+import type { DecideFlags, DisputeFlags, DisputeListFlags } from './commands/disputes.ts';
 import type { InitFlags } from './commands/init.ts';
 import type { ReceiptFlags } from './commands/receipt.ts';
 import type { LogsFlags } from './commands/logs.ts';
@@ -281,6 +282,64 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
     .action((job: string | undefined, flags: ReceiptFlags, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) =>
         (await import('./commands/receipt.ts')).showReceipt(cli, job, flags),
+      ),
+    );
+
+  program
+    .command('dispute')
+    .description(
+      'Contest an ended job that was paid for. Clear cases decide themselves, the operator the others.',
+    )
+    .example([
+      'cfab dispute mnist-7k2 --reason wrong-result --message "NaN from the first step on"',
+      'ask for the money back',
+    ])
+    .argument('<job>', jobArgument)
+    .requiredOption(
+      '--reason <reason>',
+      'wrong-result, damaged-result, machine-failed, too-slow, wrong-bill or other',
+    )
+    .requiredOption('--message <text>', 'what was wrong, for whoever decides')
+    .action((job: string, flags: DisputeFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/disputes.ts')).openDispute(cli, job, flags),
+      ),
+    );
+
+  const disputes = program
+    .command('disputes')
+    .description('Contested jobs: yours, about your machines, or, for the operator, all.')
+    .example(
+      ['cfab disputes list', 'of your jobs'],
+      ['cfab disputes list --as owner', 'about your machines'],
+    );
+  disputes
+    .command('list')
+    .description('Contested jobs, newest first, with what was decided and why.')
+    .example(['cfab disputes list --as operator --state open', 'what waits for a decision'])
+    .option('--as <side>', 'renter (default), owner or operator')
+    .option('--state <state>', 'open, granted or denied')
+    .action((flags: DisputeListFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/disputes.ts')).listDisputes(cli, flags),
+      ),
+    );
+  disputes
+    .command('decide')
+    .description('Decide about a contested job; the operator alone. What was given back stays given.')
+    .example([
+      'cfab disputes decide disp_01… --grant --because "The card was broken."',
+      'give all of it back',
+    ])
+    .argument('<dispute>', 'id of the dispute')
+    .option('--grant', 'give the money back')
+    .option('--deny', 'do not')
+    .option('--because <text>', 'why; both sides read it')
+    .option('--blame <who>', 'who pays it: provider (default) or platform')
+    .option('--refund <usd>', 'give back less than all that the job cost')
+    .action((dispute: string, flags: DecideFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/disputes.ts')).decideDispute(cli, dispute, flags),
       ),
     );
 

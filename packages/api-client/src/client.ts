@@ -2,6 +2,7 @@ import { accountCalls } from './account.ts';
 import { artifactCalls } from './artifacts.ts';
 import { billingCalls } from './billing.ts';
 import { budgetCalls } from './budgets.ts';
+import { disputeCalls } from './disputes.ts';
 import { groupCalls } from './groups.ts';
 import { jobCalls } from './jobs.ts';
 import { logCalls } from './logs.ts';
@@ -31,6 +32,7 @@ export function createClient(options: ClientOptions) {
     schedules: scheduleCalls(transport),
     artifacts: artifactCalls(transport),
     receipts: receiptCalls(transport),
+    disputes: disputeCalls(transport),
     offers: offerCalls(transport),
     machines: machineCalls(transport),
     account: accountCalls(transport),
