@@ -30,19 +30,19 @@ export const mutants: Record<string, readonly Edit[]> = {
   'settled-twice': [
     {
       file: 'orchestrator/src/billing/settlement.store.ts',
-      find: "const isUnsettled = and(eq(payments.state, 'pending'), ",
-      put: 'const isUnsettled = and(',
+      find: "  eq(payments.state, 'pending'),\n  isNull(payments.settledAt),\n",
+      put: '',
     },
     {
       file: 'orchestrator/src/billing/settlement.store.ts',
-      find: ".where(and(eq(payments.id, id), eq(payments.state, 'pending')))",
+      find: ".where(and(eq(payments.id, id), eq(payments.state, 'pending'), isNull(payments.settledAt)))",
       put: '.where(eq(payments.id, id))',
     },
     // The database refuses a second settlement by itself; what it goes by is taken from it.
     {
       file: 'orchestrator/src/billing/settlement.store.ts',
-      find: ', settledAt: sql`now()` })',
-      put: ' })',
+      find: '      settledAt: sql`now()`,\n',
+      put: '',
     },
     {
       file: 'orchestrator/src/ledger/settle-hold.ts',
@@ -96,6 +96,11 @@ export const mutants: Record<string, readonly Edit[]> = {
       file: 'orchestrator/src/matching/filters.ts',
       find: "fails: (machine) => machine.availability !== 'open',",
       put: 'fails: () => false,',
+    },
+    {
+      file: 'orchestrator/src/matching/fleet.ts',
+      find: " || view.availability !== 'open'",
+      put: '',
     },
   ],
   'retries-without-end': [

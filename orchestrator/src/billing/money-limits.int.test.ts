@@ -174,8 +174,10 @@ describe('a limit of a job', () => {
       const { cap, graceMs } = caps.get(jobId) ?? { cap: 0n, graceMs: 0 };
       expect(ran + graceMs).toBeGreaterThan((Number(cap) * 3_600_000) / Number(price) - 100);
     }
-    // Then time passes, to a moment up to a minute too late.
-    await eachOf([...caps.keys()], async (jobId, n) => await pass(jobId, 60_000 + random(60_000, n)));
+    // Then time passes, the grace time too, to a moment up to a minute too late.
+    await eachOf([...caps], async ([jobId, { graceMs }], n) => {
+      await pass(jobId, 60_000 + graceMs + random(60_000, n));
+    });
     await stopAllDue();
     await eachOf([...caps.keys()], async (jobId, n) => {
       await pass(jobId, random(60_000, n + 0.25));

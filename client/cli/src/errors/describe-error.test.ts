@@ -19,7 +19,14 @@ test('each code of the API has its exit code', () => {
     errorCodeList.filter((code) => describeError(refusal(code), 'cfab').exitCode === exit);
   expect(codesOf(exitCode('notLoggedIn'))).toEqual(['auth/missing', 'auth/invalid', 'auth/forbidden']);
   expect(codesOf(exitCode('jobNotFound'))).toEqual(['job/not-found']);
-  expect(codesOf(exitCode('money'))).toEqual(['budget/exceeded', 'ledger/insufficient-funds']);
+  expect(codesOf(exitCode('money'))).toEqual([
+    'budget/exceeded',
+    'ledger/insufficient-funds',
+    'billing/account-frozen',
+    'billing/card-required',
+    'billing/credit-limit',
+    'billing/nothing-to-refund',
+  ]);
   expect(codesOf(exitCode('unreachable'))).toEqual(['server/busy']);
   expect(codesOf(exitCode('usage'))).toContain('request/invalid');
   expect(codesOf(exitCode('error'))).toContain('server/internal');
