@@ -87,8 +87,9 @@ export class OwnEngine {
     }
     await until('nothing of the engine to run', 30, () => {
       const left = this.#processes();
-      // A shim whose engine died before it was told to end: nobody else would.
-      if (this.#pid === null) for (const pid of left) process.kill(pid, 'SIGKILL');
+      // A shim whose engine was gone before it was told to end: nobody else would.
+      const isGone = this.#pid === null || !left.includes(this.#pid);
+      if (isGone) for (const pid of left) process.kill(pid, 'SIGKILL');
       return Promise.resolve(left.length === 0);
     });
     this.#pid = null;
