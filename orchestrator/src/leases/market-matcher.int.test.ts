@@ -230,6 +230,30 @@ test('a machine that falls silent is told to the matcher at once', async () => {
   }
 });
 
+test('a write that fails while something else is being read is not passed over, and its job is placed by the next pass', async () => {
+  await market.addMachine(await market.addUser(), { gpus: testCards(1) });
+  const placed = [await market.addJob(renter, { gpus: 2 })];
+  const { db } = connection;
+  let failures = 0;
+  const failing = new Proxy(db, {
+    get(target, key) {
+      if (key !== 'transaction' || failures > 0) return Reflect.get(target, key, target);
+      return async () => {
+        failures += 1;
+        const later = await market.addJob(renter);
+        placed.push(later);
+        matcher.noteChange(later); // so that the pass reads this one instead of waiting for the write
+        await new Promise((resolve) => setImmediate(resolve));
+        throw new Error('the database went away');
+      };
+    },
+  });
+  const matcher = new MarketMatcher({ ...market.deps, db: failing });
+  await expect(matcher.pass()).rejects.toThrow('the database went away');
+  await matcher.pass();
+  expect(await stateOf(...placed)).toEqual(['preparing', 'preparing']);
+});
+
 test('a spot job gives way to an on-demand job, which then gets the machine', async () => {
   const spots = [
     await market.addJob(renter, { class: 'spot' }),

@@ -101,9 +101,10 @@ export class MarketMatcher {
         if (sets.length > 0) {
           const started: Group = {
             sets,
-            done: this.#grant(sets, pass).finally(() => underWay.delete(started)),
+            done: this.#grant(sets, pass).then(() => void underWay.delete(started)),
           };
-          // A rejection is heard of when its turn comes; until then it must not count as unhandled.
+          // One that failed stays, so that it is heard of when its turn comes, whatever is being waited for now;
+          // until then it must not count as unhandled.
           started.done.catch(() => undefined);
           underWay.add(started);
         }
