@@ -319,5 +319,5 @@ function send(
 async function closeServer(server: Server): Promise<void> {
   server.closeAllConnections();
   server.close();
-  await once(server, 'close').catch(() => {});
+  await once(server, 'close');
 }

@@ -129,7 +129,7 @@ async function untilPosted(
         const cut = async () => await terminate(admin, pid);
         await postTransfers(tx, toTransfers(accounts, moves));
         if (cutAt === 'before') await cut();
-        // Without waiting: it hits the commit, or what comes shortly before or after it.
+        // Without waiting: it hits the commit, or what comes shortly before or after it. A cut that fails is none.
         if (cutAt === 'about') void cut().catch(() => undefined);
         if (fate >= 0.08 && fate < 0.12) throw new GivenUp();
       });

@@ -10,7 +10,8 @@ export async function startContainer(task: TaskContext): Promise<void> {
   invariant(containerId, 'a container is started after it was made');
   if (await isUnstarted(task, containerId)) {
     await guarded;
-    // Whatever prints runs: the market need not wait for the engine to say so.
+    // Whatever prints runs: the market need not wait for the engine to say so. A report that fails ends the task
+    // where it is made, or is made again below.
     await output.attach(containerId, () => void task.reportStarted().catch(() => undefined));
     try {
       await driver.startTask(containerId);
