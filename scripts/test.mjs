@@ -62,6 +62,8 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 const total = { passed: 0, failed: 0, skipped: 0 };
 /** @type {string[]} */
 const failures = [];
+/** @type {string[]} */
+const secondTries = [];
 /** @type {(() => Promise<string | undefined | void>)[]} */
 const cleanUps = [];
 const scratch = mkdtempSync(`${tmpdir()}/computefabric-npm-test-`);
@@ -87,7 +89,9 @@ if (signal.aborted) fail('stopped', 'the run was interrupted');
 const ran = total.passed + total.failed;
 if (ran === 0) fail('nothing ran', 'no test was found');
 progress.line();
-if (failures.length > 0) progress.line(`Failed: ${failures.join(' · ')}`);
+// Last, because a reader of a long log sees its end.
+for (const name of secondTries) progress.line(`Passed on its second try only: ${name}`);
+for (const failure of failures) progress.line(`Failed: ${failure}`);
 progress.line(`Took ${formatDuration(Date.now() - startedAt)}`);
 progress.line(
   `${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`,
@@ -237,7 +241,8 @@ async function vitestGroup(names, env, selection) {
   total.passed += result.passed;
   total.failed += result.failed;
   total.skipped += result.skipped;
-  if (result.failed > 0) failures.push(`${chosen.join(', ')} (${result.failed})`);
+  failures.push(...result.failures);
+  secondTries.push(...result.secondTries);
 }
 
 /** @param {import('./lib/progress.mjs').Step} step @param {string} text */
