@@ -8,10 +8,13 @@ export interface PostgresFault {
   detail: string | undefined;
 }
 
+// Of the classes only these begin with a letter. `EPIPE`, a socket's complaint, has five characters too.
+const sqlState = /^[0-9FHPX][0-9A-Z]{4}$/;
+
 /** Finds the server's own error in a chain of causes; null when there is none. */
 export function postgresFault(thrown: unknown): PostgresFault | null {
   for (let error = thrown, links = 0; error instanceof Error && links < 10; error = error.cause, links += 1) {
-    if (!('code' in error) || typeof error.code !== 'string' || !/^[0-9A-Z]{5}$/.test(error.code)) continue;
+    if (!('code' in error) || typeof error.code !== 'string' || !sqlState.test(error.code)) continue;
     return {
       code: error.code,
       constraint: text(error, 'constraint'),
