@@ -22,6 +22,7 @@ import { leases } from './schema/leases.ts';
 import { ledgerAccounts } from './schema/ledger-accounts.ts';
 import { ledgerTransfers } from './schema/ledger-transfers.ts';
 import { logChunks } from './schema/log-chunks.ts';
+import { machineCredentials } from './schema/machine-credentials.ts';
 import { marketKeys } from './schema/market-keys.ts';
 import { meteringRecords } from './schema/metering-records.ts';
 import { payments } from './schema/payments.ts';
@@ -61,6 +62,7 @@ export const schema = {
   ledgerAccounts,
   ledgerTransfers,
   logChunks,
+  machineCredentials,
   marketKeys,
   meteringRecords,
   payments,

@@ -3,7 +3,7 @@ import { limits } from '@computefabric/protocol/limits';
 import { availabilities, providerStates } from '@computefabric/protocol/provider-state';
 import { trustTiers } from '@computefabric/protocol/trust-tier';
 import { sql } from 'drizzle-orm';
-import { bigint, boolean, check, index, integer, pgTable, text } from 'drizzle-orm/pg-core';
+import { bigint, boolean, check, index, integer, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import { micros, moment, oneOf } from '../columns.ts';
 import { users } from './users.ts';
 
@@ -18,8 +18,10 @@ export const providers = pgTable(
       .references(() => users.id),
     name: text().notNull(),
     state: text({ enum: providerStates }).notNull().default('pending'),
-    /** SHA-256 of the machine's secret, hex. */
-    credentialHash: text().notNull(),
+    /** The machine's public key, DER (SPKI) in base64; null for one that joined before there were keys. */
+    identityKey: text(),
+    /** SHA-256 of the secret of a machine without a key, hex; empty, and so no hash, for one that has a key. */
+    credentialHash: text().notNull().default(''),
     /** Counts hellos. Calls that name an older number come from a process that was replaced. */
     session: bigint({ mode: 'number' }).notNull().default(0),
     agentVersion: text().notNull().default(''),
@@ -75,6 +77,7 @@ export const providers = pgTable(
     check('providers_spot', sql`${t.spotPercent} between 1 and 100`),
     check('providers_prices', sql`${t.pricePerGpuHourMicros} >= 0 and ${t.pricePerCpuHourMicros} >= 0`),
     index('providers_owner').on(t.ownerId, t.id),
+    uniqueIndex('providers_identity_key').on(t.identityKey),
     index('providers_online').on(t.id).where(sql`${t.state} = 'online'`),
   ],
 );
