@@ -18,6 +18,7 @@ import { jobDependencies } from './schema/job-dependencies.ts';
 import { jobEvents } from './schema/job-events.ts';
 import { jobGroups } from './schema/job-groups.ts';
 import { jobs } from './schema/jobs.ts';
+import { keptStates } from './schema/kept-states.ts';
 import { leases } from './schema/leases.ts';
 import { ledgerAccounts } from './schema/ledger-accounts.ts';
 import { ledgerTransfers } from './schema/ledger-transfers.ts';
@@ -58,6 +59,7 @@ export const schema = {
   jobEvents,
   jobGroups,
   jobs,
+  keptStates,
   leases,
   ledgerAccounts,
   ledgerTransfers,
