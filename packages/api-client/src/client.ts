@@ -3,6 +3,7 @@ import { artifactCalls } from './artifacts.ts';
 import { billingCalls } from './billing.ts';
 import { budgetCalls } from './budgets.ts';
 import { disputeCalls } from './disputes.ts';
+import { earningsCalls } from './earnings.ts';
 import { groupCalls } from './groups.ts';
 import { jobCalls } from './jobs.ts';
 import { logCalls } from './logs.ts';
@@ -38,5 +39,6 @@ export function createClient(options: ClientOptions) {
     account: accountCalls(transport),
     billing: billingCalls(transport),
     budgets: budgetCalls(transport),
+    earnings: earningsCalls(transport),
   };
 }

@@ -23,6 +23,7 @@ export const idPrefixes = {
   topUp: 'topup',
   cardRefund: 'refund',
   budget: 'budget',
+  payout: 'payout',
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -47,6 +48,7 @@ export const disputeId = z.templateLiteral(['disp_', suffix]);
 export const checkpointId = z.templateLiteral(['ckpt_', suffix]);
 export const topUpId = z.templateLiteral(['topup_', suffix]);
 export const budgetId = z.templateLiteral(['budget_', suffix]);
+export const payoutId = z.templateLiteral(['payout_', suffix]);
 export const cardRefundId = z.templateLiteral(['refund_', suffix]);
 
 export type UserId = z.infer<typeof userId>;
@@ -66,6 +68,7 @@ export type DisputeId = z.infer<typeof disputeId>;
 export type CheckpointId = z.infer<typeof checkpointId>;
 export type TopUpId = z.infer<typeof topUpId>;
 export type BudgetId = z.infer<typeof budgetId>;
+export type PayoutId = z.infer<typeof payoutId>;
 export type CardRefundId = z.infer<typeof cardRefundId>;
 
 const digits = '0123456789abcdefghjkmnpqrstvwxyz';
