@@ -27,6 +27,9 @@ import { machineCredentials } from './schema/machine-credentials.ts';
 import { marketKeys } from './schema/market-keys.ts';
 import { meteringRecords } from './schema/metering-records.ts';
 import { payments } from './schema/payments.ts';
+import { payoutAccounts } from './schema/payout-accounts.ts';
+import { payoutReversals } from './schema/payout-reversals.ts';
+import { payouts } from './schema/payouts.ts';
 import { profiles } from './schema/profiles.ts';
 import { providerKeys } from './schema/provider-keys.ts';
 import { providers } from './schema/providers.ts';
@@ -68,6 +71,9 @@ export const schema = {
   marketKeys,
   meteringRecords,
   payments,
+  payoutAccounts,
+  payoutReversals,
+  payouts,
   profiles,
   providerKeys,
   providers,

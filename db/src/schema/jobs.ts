@@ -82,6 +82,8 @@ export const jobs = pgTable(
     groupIndex: integer(),
     groupVars: jsonb().$type<Record<string, string>>(),
     scheduleId: text().$type<ScheduleId>(),
+    /** The job that money has stopped and that this one goes on from. */
+    resumesId: text().$type<JobId>(),
     /** The state that the next try begins with. */
     checkpointId: text().$type<CheckpointId>(),
     timeLimitSeconds: integer().notNull(),
@@ -133,6 +135,7 @@ export const jobs = pgTable(
     index('jobs_group').on(t.groupId, t.groupIndex).where(sql`${t.groupId} is not null`),
     // Counts of a group's states and the next blocked member come from this index alone.
     index('jobs_group_state').on(t.groupId, t.state, t.groupIndex).where(sql`${t.groupId} is not null`),
+    uniqueIndex('jobs_resumes').on(t.resumesId).where(sql`${t.resumesId} is not null`),
     index('jobs_held_by_budget').on(t.userId).where(sql`${t.budgetHeldAt} is not null`),
     index('jobs_user').on(t.userId, t.id.desc()),
     // Few jobs set a time in which they must start; a million that do not are not looked at for it.

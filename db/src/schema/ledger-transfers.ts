@@ -62,8 +62,8 @@ export const ledgerTransfers = pgTable(
     check('ledger_transfers_kind', oneOf(t.kind, transferKinds)),
     check('ledger_transfers_amount', sql`${t.amountMicros} > 0`),
     check('ledger_transfers_two_accounts', sql`${t.debitAccountId} <> ${t.creditAccountId}`),
-    index('ledger_transfers_debit').on(t.debitAccountId),
-    index('ledger_transfers_credit').on(t.creditAccountId),
+    index('ledger_transfers_debit').on(t.debitAccountId, t.createdAt),
+    index('ledger_transfers_credit').on(t.creditAccountId, t.createdAt),
     index('ledger_transfers_job').on(t.jobId).where(sql`${t.jobId} is not null`),
     // A job's hold is released once and a try is paid for once, also where somebody makes up another id for it.
     uniqueIndex('ledger_transfers_one_release').on(t.jobId).where(sql`${t.kind} = 'release'`),

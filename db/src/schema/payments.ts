@@ -41,6 +41,8 @@ export const payments = pgTable(
     check('payments_amount', sql`${t.amountMicros} between 0 and ${t.holdMicros}`),
     index('payments_user').on(t.userId, t.id.desc()),
     index('payments_of_top_up').on(t.topUpId).where(sql`${t.topUpId} is not null`),
+    // Few at any time: whose earnings are kept until it is decided.
+    index('payments_disputed').on(t.jobId).where(sql`${t.state} = 'disputed'`),
     index('payments_pending').on(t.jobId).where(sql`${t.state} = 'pending'`),
   ],
 );
