@@ -31,6 +31,9 @@ export async function openProviderSession(
     await replaceGpus(tx, providerId, body.inventory.gpus);
     if (body.signing_key !== undefined) {
       const publicKey = body.signing_key;
+      // One identity: whoever has got hold of a credential cannot sign for the machine.
+      if (provider.identityKey !== null && provider.identityKey !== publicKey)
+        throw new AppError('provider/key-taken');
       await insertProviderKey(tx, { providerId, signingKeyId: keyIdOf(publicKey), publicKey });
     }
     return provider.session;

@@ -44,6 +44,13 @@ export class ToldOffers {
 }
 
 /**
+ * The part of its time that a poll may end early. Machines that came together (all of them, after a restart of
+ * ours) would otherwise ask together for ever after: a thousand polls at once keep everybody else waiting for
+ * more than half a second.
+ */
+const pollSpread = 0.3;
+
+/**
  * Waits until the machine has an offer or a stop to hear of, at most `pollSeconds`. Looks at the tables first
  * and after each signal, so neither a restart of ours nor a lost signal hides an offer for longer than a poll.
  *
@@ -56,7 +63,7 @@ export async function pollOffers(
   clientGone: AbortSignal,
 ): Promise<PollAnswer> {
   const bell = new Bell();
-  const expired = setTimeout(() => bell.end(), pollSeconds * 1_000);
+  const expired = setTimeout(() => bell.end(), pollSeconds * (1 - pollSpread * Math.random()) * 1_000);
   const leave = () => bell.end();
   if (clientGone.aborted) bell.end();
   else clientGone.addEventListener('abort', leave, { once: true });
