@@ -1,9 +1,10 @@
 import { Coins, Wallet } from 'lucide-react';
+import Link from 'next/link';
 import { Tooltip } from '@/components/ui/tooltip.tsx';
 import { formatMoney, formatRate } from '@/lib/format-money.ts';
 import type { BalanceView } from '@/types/market-view.ts';
 
-/** What is left to spend, in the header of every page, and how fast it goes down. */
+/** What is left to spend, in the header of every page, and how fast it goes down. Leads to the page about it. */
 export function Balance({ balance }: { balance: BalanceView }) {
   const Icon = balance.playMoney ? Coins : Wallet;
   const explanation = balance.playMoney
@@ -11,8 +12,8 @@ export function Balance({ balance }: { balance: BalanceView }) {
     : `${formatMoney(balance.heldMicros)} is reserved for unfinished jobs.`;
   return (
     <Tooltip text={explanation} side="bottom">
-      <button
-        type="button"
+      <Link
+        href="/billing"
         className="flex h-9 items-center gap-2 rounded-md border bg-card px-2.5 text-sm shadow-xs sm:px-3"
       >
         <Icon aria-hidden className="hidden size-4 text-primary sm:block" />
@@ -26,7 +27,7 @@ export function Balance({ balance }: { balance: BalanceView }) {
           </span>
         ) : null}
         <span className="sr-only">. {explanation}</span>
-      </button>
+      </Link>
     </Tooltip>
   );
 }

@@ -11,6 +11,8 @@ const labels: Record<string, string> = {
   schedules: 'Schedules',
   new: 'New job',
   'gpu-owners': 'GPU owners',
+  billing: 'Billing',
+  earnings: 'Earnings',
 };
 
 /** Where this page is, from its address. The last part is the page itself and no link. */

@@ -1,4 +1,4 @@
-import { CalendarClock, Gauge, Layers, type LucideIcon, Server } from 'lucide-react';
+import { CalendarClock, Gauge, Layers, type LucideIcon, Server, Wallet } from 'lucide-react';
 
 export interface NavigationItem {
   href: string;
@@ -6,7 +6,7 @@ export interface NavigationItem {
   icon: LucideIcon;
 }
 
-/** The pages, by what a person comes to do: use the market, or provide machines to it. */
+/** The pages, by what a person comes to do: use the market, provide machines to it, or pay. */
 export const navigation: { group: string; items: NavigationItem[] }[] = [
   {
     group: 'Use',
@@ -17,6 +17,7 @@ export const navigation: { group: string; items: NavigationItem[] }[] = [
     ],
   },
   { group: 'Provide', items: [{ href: '/gpu-owners', label: 'GPU owners', icon: Server }] },
+  { group: 'Account', items: [{ href: '/billing', label: 'Billing', icon: Wallet }] },
 ];
 
 /** Whether a page belongs under a navigation item: the page itself or one below it. */

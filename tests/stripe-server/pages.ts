@@ -88,7 +88,7 @@ function act(world: World, id: string, form: URLSearchParams): PageAnswer {
 
 function page(title: string, body: string): PageAnswer {
   return {
-    html: `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escaped(title)}</title><h1>${escaped(title)}</h1><p>A stand-in for Stripe: no money moves.</p>${body}</html>`,
+    html: `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><title>${escaped(title)}</title><h1>${escaped(title)}</h1><p>A stand-in for Stripe: no money moves.</p>${body}</html>`,
   };
 }
 
