@@ -187,6 +187,15 @@ const matrix: Record<string, Entry> = {
     expected: ownObject(200),
     request: async () => ({ path: `/v1/jobs/${(await queuedJob()).id}/cancel`, method: 'POST' }),
   },
+  // One that has not ended: what goes on would be offered to the machine that other entries need.
+  resumeJob: {
+    expected: ownObject(409),
+    request: async () => ({
+      path: `/v1/jobs/${(await queuedJob()).id}/resume`,
+      method: 'POST',
+      json: { max_cost_micros: '900000' },
+    }),
+  },
   setJobBudget: {
     expected: ownObject(200),
     request: async () => ({

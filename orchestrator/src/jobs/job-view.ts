@@ -15,6 +15,7 @@ import { type GroupRow, groupsById } from './group-reads.store.ts';
 import { costOf, leaseBill } from './job-cost.ts';
 import { listDependencies, type TargetStanding } from './job-dependencies.store.ts';
 import type { JobRow } from './job.store.ts';
+import { findNeighbours } from './resumed-jobs.store.ts';
 import {
   type JobEventRow,
   type LeaseOfJob,
@@ -77,6 +78,8 @@ async function view(
   { rows, gpus, paymentState, now, group, after }: Surroundings,
 ): Promise<JobView> {
   const gpuOf = new Map(gpus.map((gpu) => [gpu.id, gpu]));
+  const isStopped = job.endReason === 'funds-exhausted';
+  const near = isStopped || job.resumesId !== null ? await findNeighbours(db, job) : null;
   let waiting: JobView['waiting'] = null;
   if (job.state === 'queued') {
     const machines = await loadMachines(db);
@@ -107,6 +110,7 @@ async function view(
       keep: job.keepOnReturn,
     },
     checkpoint: job.checkpoint,
+    network: { mode: job.networkMode, allow: job.networkAllow },
     stop_grace_seconds: job.stopGraceSeconds,
     max_cost_micros: job.maxCostMicros === null ? null : String(job.maxCostMicros),
     on_limit: job.onCostLimit,
@@ -117,6 +121,9 @@ async function view(
     after: after.map(viewDependency),
     waits_for: job.state === 'blocked' ? blockedBy(job, after, group) : [],
     schedule_id: job.scheduleId,
+    resumes: near?.before ?? null,
+    resumed_by: near?.after ?? null,
+    resumable: isStopped && near?.after === null && group?.kind !== 'gang',
     dashboard_url: settings.dashboardUrl === null ? null : `${settings.dashboardUrl}/jobs/${job.id}`,
   };
 }

@@ -5,6 +5,7 @@ import type { CheckpointId } from '@computefabric/protocol/ids';
 import type { JobSpecInput } from '@computefabric/protocol/user-api/job-spec';
 import * as contracts from '@computefabric/protocol/user-api/jobs';
 import { createQuote } from '@computefabric/protocol/user-api/quotes';
+import type { z } from 'zod';
 import { type FollowOptions, followJob } from './follow-job.ts';
 import { readChunk } from './read-chunk.ts';
 import type { CallOptions, Transport } from './transport.ts';
@@ -45,6 +46,12 @@ export function jobCalls(transport: Transport) {
     /** Asks a job to stop. */
     cancel: (job: string, options: CallOptions = {}) =>
       transport.call(contracts.cancelJob, { params: { job }, ...options }),
+    /** Lets a job that money has stopped go on, as a new one. A repeat gives the same job. */
+    resume: (
+      job: string,
+      limit: z.input<NonNullable<typeof contracts.resumeJob.body>>,
+      options: CallOptions = {},
+    ) => transport.call(contracts.resumeJob, { params: { job }, body: limit, ...options }),
     /** One page of what happened to a job, oldest first. */
     events: (job: string, query: PageQuery = {}, options: CallOptions = {}) =>
       transport.call(contracts.listJobEvents, { params: { job }, query, ...options }),

@@ -3,6 +3,7 @@ import * as api from '@computefabric/protocol/user-api/jobs';
 import { AppError } from '@computefabric/runtime/errors';
 import { invariant, never } from '@computefabric/runtime/invariant';
 import { z } from 'zod';
+import { resumeJob } from '../../billing/resume-job.ts';
 import { findUser } from '../../accounts/user.store.ts';
 import { type BoundRoute, route } from '../../http/define-route.ts';
 import { withIdempotency } from '../../http/idempotency.ts';
@@ -89,6 +90,22 @@ export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
       const job = await jobOf(db, userId, id);
       invariant(job, `job ${id} exists once it was cancelled`);
       return await viewJob(db, view, job);
+    }),
+
+    route(api.resumeJob, async ({ caller: { userId, keyId }, params, body, idempotencyKey }) => {
+      const { id: jobId } = await requireJob(db, userId, params.job);
+      const request = { job: jobId, ...body };
+      return await withIdempotency(
+        db,
+        { userId, key: idempotencyKey, contract: api.resumeJob, request },
+        async (tx) => {
+          const maxCostMicros =
+            body.max_cost_micros == null ? body.max_cost_micros : BigInt(body.max_cost_micros);
+          const limit = { maxCostMicros, onLimit: body.on_limit };
+          const job = await resumeJob(tx, { userId, apiKeyId: keyId, jobId, limit });
+          return await viewJob(tx, view, job);
+        },
+      );
     }),
 
     route(api.listJobEvents, async ({ caller: { userId }, params, query }) => {

@@ -55,6 +55,7 @@ export function sampleJob(overrides: Partial<JobView> = {}): JobView {
     disconnect: disconnect.parse({}),
     checkpoint: null,
     stop_grace_seconds: 10,
+    network: { mode: 'internet', allow: [] },
     max_cost_micros: null,
     on_limit: 'checkpoint',
     max_price_per_hour_micros: '2000000',
@@ -65,6 +66,9 @@ export function sampleJob(overrides: Partial<JobView> = {}): JobView {
     after: [],
     waits_for: [],
     schedule_id: null,
+    resumes: null,
+    resumed_by: null,
+    resumable: false,
     dashboard_url: null,
   };
   return { ...job, ...overrides };

@@ -8,7 +8,8 @@ import { gpuId, groupId, jobId, leaseId, providerId, quoteId, scheduleId } from 
 import { jobClass } from '../job-class.ts';
 import { jobState } from '../job-state.ts';
 import { leaseState, taskState } from '../lease-state.ts';
-import { microsString } from '../money.ts';
+import { microsString, positiveMicrosString } from '../money.ts';
+import { jobNetwork } from '../network.ts';
 import { paymentState } from '../payment-state.ts';
 import { jobSpec } from './job-spec.ts';
 import { requirements } from './requirements.ts';
@@ -87,6 +88,9 @@ export const jobDependency = z
   })
   .meta({ id: 'JobDependency' });
 
+/** The job that one goes on from, or the one that went on from it. */
+export const jobLink = z.object({ id: jobId, name: z.string() }).meta({ id: 'JobLink' });
+
 const jobCore = {
   id: jobId,
   name: z.string(),
@@ -121,6 +125,7 @@ export const jobView = z
     user_failures: z.number().int().describe("Tries that the program's own failure ended."),
     disconnect,
     checkpoint: checkpoint.nullable(),
+    network: jobNetwork,
     stop_grace_seconds: z.number().int(),
     max_cost_micros: microsString.nullable().describe('Its own limit; null is none.'),
     on_limit: costLimitAction,
@@ -134,6 +139,12 @@ export const jobView = z
       .default([])
       .describe('Why it is blocked, as sentences; empty in every other state.'),
     schedule_id: scheduleId.nullable().default(null).describe('The schedule that submitted it.'),
+    resumes: jobLink.nullable().default(null).describe('The job that it goes on from.'),
+    resumed_by: jobLink.nullable().default(null).describe('The job that goes on from it.'),
+    resumable: z
+      .boolean()
+      .default(false)
+      .describe('Whether money stopped it and it can go on: POST /v1/jobs/{job}/resume.'),
     dashboard_url: z.string().nullable(),
   })
   .meta({ id: 'Job' });
@@ -225,6 +236,36 @@ export const cancelJob = defineContract({
   reply: jobView,
   status: 200,
   errors: ['job/not-found', 'job/already-final'],
+});
+
+export const resumeJob = defineContract({
+  id: 'resumeJob',
+  method: 'POST',
+  path: '/v1/jobs/{job}/resume',
+  summary: 'Let a job that money has stopped go on, as a new job that begins with its last saved state',
+  audience: 'user',
+  params: z.strictObject({ job: jobRef }),
+  body: z.strictObject({
+    max_cost_micros: positiveMicrosString
+      .nullable()
+      .optional()
+      .describe(
+        'The raised limit: of all in all, what it has cost already included. null is none. May be left out where the job had no limit of its own, because a budget has stopped it.',
+      ),
+    on_limit: costLimitAction.optional(),
+  }),
+  reply: jobView,
+  status: 201,
+  idempotent: true,
+  errors: [
+    'job/not-found',
+    'job/not-resumable',
+    'job/already-resumed',
+    'ledger/insufficient-funds',
+    'budget/exceeded',
+    'request/idempotency-key-missing',
+    'request/idempotency-key-reused',
+  ],
 });
 
 export const listJobEvents = defineContract({
