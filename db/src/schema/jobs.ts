@@ -11,6 +11,7 @@ import type {
 import { costLimitActions } from '@computefabric/protocol/cost-limit';
 import { jobClasses } from '@computefabric/protocol/job-class';
 import { jobStates } from '@computefabric/protocol/job-state';
+import { networkModes } from '@computefabric/protocol/network';
 import { trustTiers } from '@computefabric/protocol/trust-tier';
 import { type CheckpointTerms, keepOnReturns } from '@computefabric/protocol/user-api/run-terms';
 import { sql } from 'drizzle-orm';
@@ -63,6 +64,10 @@ export const jobs = pgTable(
     /** Thousandths of tries that a machine brought to their end. */
     minReliabilityMilli: integer().notNull().default(0),
     minTier: text({ enum: trustTiers }).notNull().default('community'),
+    /** What the program may reach; jobs of before networks had none. */
+    networkMode: text({ enum: networkModes }).notNull().default('none'),
+    /** With `allowlist`: the servers, as the job names them. */
+    networkAllow: text().array().notNull().default([]),
     class: text({ enum: jobClasses }).notNull().default('on-demand'),
     priority: integer().notNull().default(50),
     /** Tries after the program's own failure: how many, only after these exit codes, never after those. */

@@ -1,5 +1,6 @@
 import type { ProviderId, UserId } from '@computefabric/protocol/ids';
 import { limits } from '@computefabric/protocol/limits';
+import { networkModes } from '@computefabric/protocol/network';
 import { availabilities, providerStates } from '@computefabric/protocol/provider-state';
 import { trustTiers } from '@computefabric/protocol/trust-tier';
 import { sql } from 'drizzle-orm';
@@ -46,6 +47,9 @@ export const providers = pgTable(
     region: text().notNull().default(''),
     /** Newest CUDA version that the driver supports; null where it has none or does not tell. */
     cudaVersion: text(),
+    /** What jobs may reach from it, and why not more. */
+    networks: text({ enum: networkModes }).array().notNull().default(['none']),
+    networkNote: text().notNull().default(''),
     tier: text({ enum: trustTiers }).notNull().default('community'),
     /** Thousandths of its tries that it brought to their end; reputation.store.ts. */
     reliabilityMilli: integer().notNull().default(1_000),

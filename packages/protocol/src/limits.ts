@@ -6,6 +6,9 @@ export const limits = {
   jsonDepth: 20,
   nameChars: 128,
   imageChars: 512,
+  /** Servers that a job may reach, and the length of one with its port. */
+  allowedServers: 64,
+  serverChars: 259,
   commandChars: 65_536,
   commandArgs: 256,
   envEntries: 64,
@@ -33,6 +36,8 @@ export const limits = {
   checkpointChunksPerQuestion: 512,
   /** The list of 10,000 files with paths of 200 characters; longer paths allow fewer files. */
   checkpointManifestBytes: 4_194_304,
+  /** Jobs whose state a machine keeps for their next try: what one heartbeat tells. */
+  keptStates: 64,
   gpusPerJob: 8,
   cpusPerJob: 256,
   /** The shortest and the longest a job may be allowed to run. */
