@@ -3,6 +3,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import type { Cli, GlobalFlags } from './cli.ts';
 import type { ArtifactsFlags } from './commands/artifacts.ts';
 import type { BudgetFlags, JobLimitFlags } from './commands/budgets.ts';
+import type { ResumeFlags } from './commands/resume.ts';
 import type { CheckpointsFlags } from './commands/checkpoints.ts';
 import type { DecideFlags, DisputeFlags, DisputeListFlags } from './commands/disputes.ts';
 import type { InitFlags } from './commands/init.ts';
@@ -209,6 +210,24 @@ function addJobCommands(program: CfabCommand, run: RunCommand): void {
     .action((job: string, flags: { wait?: boolean }, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) =>
         (await import('./commands/cancel.ts')).cancelJob(cli, job, flags),
+      ),
+    );
+
+  program
+    .command('resume')
+    .description(
+      'Let a job that its limit or a budget has stopped go on: as a new job that begins with its last saved state.',
+    )
+    .example(
+      ['cfab resume mnist-7k2 --max-cost 5', 'until all in all it has cost $5'],
+      ['cfab resume mnist-7k2', 'after its budget was raised'],
+    )
+    .argument('<job>', jobArgument)
+    .option('--max-cost <usd>', 'the raised limit, what it has cost already included, such as 5, or none')
+    .option('--on-limit <way>', 'checkpoint or stop (default: as before)')
+    .action((job: string, flags: ResumeFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/resume.ts')).resumeJob(cli, job, flags),
       ),
     );
 
