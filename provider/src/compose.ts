@@ -64,9 +64,11 @@ export async function compose(
   );
 
   const client = new ControlPlaneClient(config.orchestratorUrl);
+  const signer = await obtainSigningKey(home);
   const credential = await obtainCredential({
     path: home.credential,
     client,
+    signer,
     joinToken: config.joinToken,
     name: config.name,
     log,
@@ -80,7 +82,7 @@ export async function compose(
     home,
     client,
     credential,
-    signer: await obtainSigningKey(home),
+    signer,
     driver,
     inventory: () => discoverInventory(config, driver),
     network: config.network,

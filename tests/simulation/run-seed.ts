@@ -156,7 +156,13 @@ async function furnish(world: World, sim: SimDatabase, market: Orchestrators) {
     const ownerId = await addUser();
     const name = `machine${index + 1}`;
     await db.transaction((tx) =>
-      insertProvider(tx, { id: providerId, ownerId, name, credentialHash: name, agentVersion: '1' }),
+      insertProvider(tx, {
+        id: providerId,
+        ownerId,
+        name,
+        proof: { credentialHash: name },
+        agentVersion: '1',
+      }),
     );
     // The first one can do every job that a renter draws.
     agents.push(

@@ -1,7 +1,7 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { type apiKeyKinds, apiKeys } from '@computefabric/db/schema/api-keys';
 import { users } from '@computefabric/db/schema/users';
-import type { ApiKeyId, ProviderId, UserId } from '@computefabric/protocol/ids';
+import type { ApiKeyId, UserId } from '@computefabric/protocol/ids';
 import { and, desc, eq, isNull, or, sql } from 'drizzle-orm';
 
 export type ApiKeyRow = typeof apiKeys.$inferSelect;
@@ -42,18 +42,6 @@ export async function touchKey(db: Db, id: ApiKeyId): Promise<void> {
     .update(apiKeys)
     .set({ lastUsedAt: sql`now()` })
     .where(and(eq(apiKeys.id, id), wasNotUsedLately()));
-}
-
-/** Hashes of machines' secrets, in the same order; undefined where there is no such machine. */
-export async function findCredentialHashes(
-  db: Db,
-  providerIds: readonly ProviderId[],
-): Promise<(string | undefined)[]> {
-  const { rows } = await db.execute<{ id: string; hash: string }>(
-    sql`select id, credential_hash as hash from providers where id = any(${sql.param([...providerIds])}::text[])`,
-  );
-  const hashOf = new Map(rows.map(({ id, hash }) => [id, hash]));
-  return providerIds.map((id) => hashOf.get(id));
 }
 
 /** Writes a key that lives for `expiresInSeconds`, or for ever; null when one of that id exists already. */

@@ -5,6 +5,7 @@ import { dropOutlived } from '../checkpoints/checkpoint.store.ts';
 import { forgetAnswers } from '../http/idempotency.store.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { doomUnreferenced, forgetObject } from '../objects/stored-object.store.ts';
+import { forgetCredentials } from '../providers/machine-credential.store.ts';
 
 export interface SweepDeps {
   db: Db;
@@ -26,7 +27,7 @@ const everyMs = { min: 1_000, max: 60_000 };
 
 /**
  * Removes what nobody needs any more: checkpoints of ended jobs, bytes without a reference, first answers to
- * creates of long ago. Any number of orchestrators may sweep at once.
+ * creates of long ago, credentials that have ended. Any number of orchestrators may sweep at once.
  */
 export function startSweepWorker(deps: SweepDeps): Worker {
   const { log, settings } = deps;
@@ -36,7 +37,7 @@ export function startSweepWorker(deps: SweepDeps): Worker {
     everyMs: Math.min(Math.max((settings.graceSeconds * 1_000) / 2, everyMs.min), everyMs.max),
     pass: async (signal) => {
       const swept = await sweepOnce(deps, signal);
-      if (swept.objects + swept.checkpoints + swept.answers > 0) log.info(swept, 'swept');
+      if (swept.objects + swept.checkpoints + swept.answers + swept.credentials > 0) log.info(swept, 'swept');
       return swept.objects === batch ? 0 : undefined;
     },
   });
@@ -46,7 +47,7 @@ export function startSweepWorker(deps: SweepDeps): Worker {
 export async function sweepOnce(
   { db, objects, log, settings }: SweepDeps,
   signal: AbortSignal,
-): Promise<{ checkpoints: number; objects: number; answers: number }> {
+): Promise<{ checkpoints: number; objects: number; answers: number; credentials: number }> {
   const checkpoints = await dropOutlived(db, settings.keepCheckpointsSeconds);
   let removed = 0;
   for (const key of await doomUnreferenced(db, settings.graceSeconds, batch)) {
@@ -60,5 +61,10 @@ export async function sweepOnce(
       log.warn({ key, err: thrown }, 'an object could not be removed; the next pass tries again');
     }
   }
-  return { checkpoints, objects: removed, answers: await forgetAnswers(db, answersKeptSeconds) };
+  return {
+    checkpoints,
+    objects: removed,
+    answers: await forgetAnswers(db, answersKeptSeconds),
+    credentials: await forgetCredentials(db),
+  };
 }

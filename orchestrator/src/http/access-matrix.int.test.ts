@@ -377,6 +377,20 @@ const matrix: Record<string, Entry> = {
     expected: { ...nobodyElse, provider: 401, otherProvider: 401 },
     request: post('/provider/v1/enroll', { name: 'm', agent_version: '1', secret_hash: hashSecret('one') }),
   },
+  issueMachineCredential: {
+    // Only the machine's key opens it: a signature that is none helps nobody.
+    expected: { ...nobodyElse, provider: 401, otherProvider: 401 },
+    request: async () => ({
+      path: '/provider/v1/credential',
+      method: 'POST',
+      json: {
+        provider_id: machine.providerId,
+        secret_hash: hashSecret('one'),
+        at: new Date().toISOString(),
+        signature: `${'A'.repeat(86)}==`,
+      },
+    }),
+  },
   pollProvider: {
     expected: ownSession,
     request: async () => {

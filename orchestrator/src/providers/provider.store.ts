@@ -10,24 +10,39 @@ import { newMachineReliabilityMilli } from './reputation.store.ts';
 
 export type ProviderRow = typeof providers.$inferSelect;
 
-/** A new machine of an owner, which has yet to say hello. */
+/** What a machine shows when it speaks: its key, or, from before there were keys, the hash of its secret. */
+export type MachineProof = { identityKey: string } | { credentialHash: string };
+
+/** A new machine of an owner, which has yet to say hello; false when its key belongs to a machine already. */
 export async function insertProvider(
   tx: Tx,
-  row: { id: ProviderId; ownerId: UserId; name: string; credentialHash: string; agentVersion: string },
-): Promise<void> {
-  await tx.insert(providers).values({ ...row, reliabilityMilli: newMachineReliabilityMilli });
+  {
+    proof,
+    ...row
+  }: { id: ProviderId; ownerId: UserId; name: string; agentVersion: string; proof: MachineProof },
+): Promise<boolean> {
+  const inserted = await tx
+    .insert(providers)
+    .values({ ...row, ...proof, reliabilityMilli: newMachineReliabilityMilli })
+    .onConflictDoNothing({ target: providers.identityKey })
+    .returning({ id: providers.id });
+  return inserted.length === 1;
 }
 
-/** The owner's machine with this secret; null when there is none. */
-export async function findProviderBySecret(
+/** The owner's machine with this key or secret; null when there is none. */
+export async function findProviderByProof(
   tx: Tx,
   ownerId: UserId,
-  secretHash: string,
+  proof: MachineProof,
 ): Promise<{ id: ProviderId; name: string } | null> {
+  const isProven =
+    'identityKey' in proof
+      ? eq(providers.identityKey, proof.identityKey)
+      : eq(providers.credentialHash, proof.credentialHash);
   const [row] = await tx
     .select({ id: providers.id, name: providers.name })
     .from(providers)
-    .where(and(eq(providers.ownerId, ownerId), eq(providers.credentialHash, secretHash)));
+    .where(and(eq(providers.ownerId, ownerId), isProven));
   return row ?? null;
 }
 

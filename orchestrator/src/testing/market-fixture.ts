@@ -78,7 +78,7 @@ export function marketFixture(db: Db, settings: Partial<LeaseDeps['settings']> =
         id,
         ownerId,
         name: id.slice(-6),
-        credentialHash: secretHash,
+        proof: { credentialHash: secretHash },
         agentVersion: 'test',
       });
     });

@@ -49,7 +49,8 @@ export type CallParts<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
   Part<'body', B>;
 
 export interface CallOptions {
-  bearer: Secret;
+  /** Null for what is open to all. */
+  bearer: Secret | null;
   /** Session and fence. */
   headers?: Record<string, string>;
   /** The body of a contract with raw bytes; a function gives a fresh stream for each try. */
@@ -65,11 +66,11 @@ const replyLimitBytes = 8_388_608;
 
 /** Calls the orchestrator as the route contracts say. One try per call; who calls decides about another. */
 export class ControlPlaneClient {
-  readonly #baseUrl: string;
+  readonly baseUrl: string;
 
   /** @param baseUrl without a slash at its end */
   constructor(baseUrl: string) {
-    this.#baseUrl = baseUrl;
+    this.baseUrl = baseUrl;
   }
 
   /**
@@ -108,7 +109,7 @@ export class ControlPlaneClient {
         const response = await fetch(address, {
           method: contract.method,
           headers: {
-            authorization: `Bearer ${options.bearer.reveal()}`,
+            ...(options.bearer ? { authorization: `Bearer ${options.bearer.reveal()}` } : {}),
             'content-type': contract.binaryBody ?? 'application/json',
             ...options.headers,
           },
@@ -137,7 +138,7 @@ export class ControlPlaneClient {
     const search = new URLSearchParams(
       Object.entries(query ?? {}).map(([key, value]): [string, string] => [key, String(value)]),
     );
-    return `${this.#baseUrl}${path}${search.size > 0 ? `?${search.toString()}` : ''}`;
+    return `${this.baseUrl}${path}${search.size > 0 ? `?${search.toString()}` : ''}`;
   }
 }
 

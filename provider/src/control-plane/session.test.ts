@@ -6,7 +6,7 @@ import { fenceHeader } from '@computefabric/protocol/provider-api/v1/common';
 import type { MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import { newPrivateKey, signerOf } from '@computefabric/runtime/receipts/signatures';
 import { silentLogger } from '@computefabric/runtime/log';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret } from '@computefabric/runtime/secret';
@@ -38,7 +38,7 @@ afterEach(async () => {
   expect(market.violations).toEqual([]);
 });
 
-const signingKey = signerOf(newPrivateKey()).publicKey;
+const signer = signerOf(newPrivateKey());
 
 class Tasks implements SessionTasks {
   readonly verdicts: Array<[string, Verdict]> = [];
@@ -77,6 +77,7 @@ async function connect(
   const credential = await obtainCredential({
     path,
     client,
+    signer,
     joinToken,
     name: 'machine',
     log: silentLogger,
@@ -86,7 +87,7 @@ async function connect(
     client,
     credential,
     inventory,
-    signingKey,
+    signingKey: signer.publicKey,
     tasks,
     clock: systemBootClock,
     log: silentLogger,
@@ -98,11 +99,13 @@ async function connect(
 
 test('the join token is spent once and the credential is kept where only its owner can read it', async () => {
   const { path, client, credential } = await connect();
+  await market.until('the session is open', () => market.session === 1);
   expect(statSync(path).mode & 0o777).toBe(0o600);
-  expect(readFileSync(path, 'utf8')).toContain(credential.bearer.reveal());
-  const options = { path, client, name: 'machine', log: silentLogger, signal: stop.signal };
+  const bearer = (await credential.bearer(stop.signal)).reveal();
+  expect(readFileSync(path, 'utf8')).not.toContain(parseBearer(bearer)?.secret);
+  const options = { path, client, signer, name: 'machine', log: silentLogger, signal: stop.signal };
   const again = await obtainCredential({ ...options, joinToken: null });
-  expect(again.bearer.reveal()).toBe(credential.bearer.reveal());
+  expect(again.providerId).toBe(credential.providerId);
   expect(market.countOf('enrollProvider')).toBe(1);
   const elsewhere = { ...options, path: `${path}.other` };
   await expect(obtainCredential({ ...elsewhere, joinToken: null })).rejects.toThrow(/PROVIDER_JOIN_TOKEN/);
@@ -114,20 +117,54 @@ test('the join token is spent once and the credential is kept where only its own
 test('an enrolment whose answer was lost, or whose process died, is finished with the same token', async () => {
   const path = join(folder, 'joins-twice.json');
   const joinToken = new Secret(market.joinToken);
-  const options = {
-    path,
-    client: new ControlPlaneClient(market.url),
-    name: 'machine',
-    log: silentLogger,
-    joinToken,
-  };
+  const client = new ControlPlaneClient(market.url);
+  const options = { path, client, signer, name: 'machine', log: silentLogger, joinToken };
+  market.faults.push({ call: 'enrollProvider', kind: 'lost-after', times: 1 });
   const first = await obtainCredential({ ...options, signal: stop.signal });
-  // As after a crash between the market's answer and the file: the secret is there, the credential is not.
-  writeFileSync(`${path}.secret`, parseBearer(first.bearer.reveal())?.secret ?? '');
+  // As after a crash between the market's answer and the file: the key is there, the file is not.
   rmSync(path);
   const second = await obtainCredential({ ...options, signal: stop.signal });
-  expect(second.bearer.reveal()).toBe(first.bearer.reveal());
-  expect(existsSync(`${path}.secret`)).toBe(false);
+  expect(second.providerId).toBe(first.providerId);
+  const stranger = { ...options, signer: signerOf(newPrivateKey()), path: `${path}.stranger` };
+  await expect(obtainCredential({ ...stranger, signal: stop.signal })).rejects.toThrow(/did not let/);
+});
+
+test('one signature serves many calls, and another is given before the credential ends', async () => {
+  const { credential } = await connect();
+  await market.until('the agent polls', () => market.session === 1);
+  const bearers = await Promise.all([1, 2, 3].map(() => credential.bearer(stop.signal)));
+  expect(new Set(bearers.map((each) => each.reveal())).size).toBe(1);
+  expect(market.countOf('issueMachineCredential')).toBe(1);
+  const [bearer] = bearers;
+  if (!bearer) throw new Error('there is one');
+  // They no longer know it, as after a restore of an older backup: the calls go on with another.
+  market.secretHashes.clear();
+  await market.until('another is asked for', () => market.secretHashes.size > 0);
+  expect((await credential.bearer(stop.signal)).reveal()).not.toBe(bearer.reveal());
+});
+
+test('a short-lived credential is renewed while the session goes on', async () => {
+  market.credentialSeconds = 1;
+  const { ended } = await connect();
+  await market.until('it was renewed', () => market.countOf('issueMachineCredential') >= 3);
+  const refused = market.calls.filter(({ call, status }) => call === 'heartbeatProvider' && status === 401);
+  expect(refused).toEqual([]);
+  expect(market.session).toBe(1);
+  stop.abort();
+  await ended;
+});
+
+test("a machine whose clock is wrong signs with the market's time", async () => {
+  market.clockAheadMs = -3 * 86_400_000;
+  const { credential } = await connect();
+  await market.until('the session is open', () => market.session === 1);
+  market.secretHashes.clear();
+  await market.until('another is asked for', () => market.secretHashes.size > 0);
+  expect(credential.providerId).toMatch(/^prov_/);
+  const refused = market.calls.filter(
+    (each) => each.call === 'issueMachineCredential' && each.status === 401,
+  );
+  expect(refused).toHaveLength(1);
 });
 
 test('an offer arrives within a moment and a nudge brings a heartbeat at once', async () => {
@@ -230,13 +267,13 @@ test('a machine that the orchestrator does not know is told what to do', async (
   market = await FakeOrchestrator.start();
   const other = new ControlPlaneClient(market.url);
   expect(client).not.toBe(other);
-  const options = { path, client: other, joinToken: null, name: 'x', log: silentLogger };
+  const options = { path, client: other, signer, joinToken: null, name: 'x', log: silentLogger };
   const credential = await obtainCredential({ ...options, signal: AbortSignal.timeout(5_000) });
   const session = new Session({
     client: other,
     credential,
     inventory: () => Promise.resolve(testInventory()),
-    signingKey,
+    signingKey: signer.publicKey,
     tasks: new Tasks(),
     clock: systemBootClock,
     log: silentLogger,

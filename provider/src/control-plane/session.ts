@@ -14,6 +14,7 @@ import {
 import type { MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import { backoffMs } from '@computefabric/runtime/backoff';
 import type { Logger } from '@computefabric/runtime/log';
+import type { Secret } from '@computefabric/runtime/secret';
 import { pause } from '@computefabric/runtime/wait';
 import type { z } from 'zod';
 import { agentVersion } from '../agent-version.ts';
@@ -212,8 +213,10 @@ export class Session {
       const inventory = await this.#options.inventory();
       const held = tasks.held();
       const sentAt = clock.now();
-      this.#unansweredHellos += 1;
+      let bearer: Secret | undefined;
       try {
+        bearer = await credential.bearer(signal);
+        this.#unansweredHellos += 1;
         const reply = await client.call(
           hello,
           {
@@ -224,7 +227,7 @@ export class Session {
               signing_key: this.#options.signingKey,
             },
           },
-          { bearer: credential.bearer, deadlineMs: callDeadlineMs, signal },
+          { bearer, deadlineMs: callDeadlineMs, signal },
         );
         this.#unansweredHellos -= 1;
         const session: OpenSession = {
@@ -242,7 +245,8 @@ export class Session {
       } catch (thrown) {
         signal.throwIfAborted();
         this.#noticeOutage(thrown, sentAt);
-        if (thrown instanceof CallRefused) this.#unansweredHellos -= 1;
+        if (bearer && thrown instanceof CallRefused) this.#unansweredHellos -= 1;
+        if (bearer && isUnknownBearer(thrown)) credential.refused(bearer);
         if (thrown instanceof CallRefused && thrown.code === 'provider/suspended') {
           log.warn('this machine is suspended; asking again later');
           await pause(suspendedAskMs, signal);
@@ -346,15 +350,18 @@ export class Session {
     make: (call: CallOptions) => Promise<T>,
   ): Promise<T> {
     const { beforeEach, ...callOptions } = options;
+    const { credential } = this.#options;
+    const bearer = await credential.bearer(signal);
     beforeEach?.();
     try {
       return await make({
         ...callOptions,
         headers: { ...options.headers, [sessionHeader]: String(session.number) },
-        bearer: this.#options.credential.bearer,
+        bearer,
         signal,
       });
     } catch (thrown) {
+      if (isUnknownBearer(thrown)) credential.refused(bearer);
       if (!(thrown instanceof CallRefused) || thrown.code !== 'provider/session-stale') throw thrown;
       this.#onStale(session);
       throw new SessionChanged();
@@ -406,4 +413,9 @@ export class Session {
       if (answer?.metering) this.#options.tasks.metered(lease_id, answer.metering);
     }
   }
+}
+
+/** The market does not take this bearer, which another one may put right. */
+function isUnknownBearer(thrown: unknown): boolean {
+  return thrown instanceof CallRefused && thrown.code === 'auth/invalid';
 }

@@ -68,9 +68,11 @@ export class AgentBench {
   /** Starts an agent in the folder, as after a restart. Gives how it ends by itself. */
   async startAgent(): Promise<{ ended: Promise<AgentEnd> }> {
     const client = new ControlPlaneClient(this.market.url);
+    const signer = await obtainSigningKey(this.home);
     const credential = await obtainCredential({
       path: this.home.credential,
       client,
+      signer,
       joinToken: new Secret(this.market.joinToken),
       name: 'machine',
       log: silentLogger,
@@ -80,7 +82,7 @@ export class AgentBench {
       home: this.home,
       client,
       credential,
-      signer: await obtainSigningKey(this.home),
+      signer,
       driver: this.driver,
       inventory: () => Promise.resolve(this.#inventory),
       network: 'none',

@@ -6,12 +6,18 @@ import type { Contract } from '@computefabric/protocol/contract';
 import { errorCodeRow } from '@computefabric/protocol/error-codes';
 import { newId, type ProviderId } from '@computefabric/protocol/ids';
 import { decodeLogFrames, type LogChunk } from '@computefabric/protocol/log-frames';
+import {
+  credentialText,
+  enrolmentText,
+  signatureSeconds,
+} from '@computefabric/protocol/provider-api/v1/machine-key';
 import { fenceHeader, sessionHeader } from '@computefabric/protocol/provider-api/v1/common';
 import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
 import * as sessionApi from '@computefabric/protocol/provider-api/v1/session';
 import type { TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
 import type { Countersignature, MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import { AppError } from '@computefabric/runtime/errors';
+import { isSignedBy } from '@computefabric/runtime/receipts/signatures';
 import { pause } from '@computefabric/runtime/wait';
 import type { z } from 'zod';
 import { Bell } from '../bell.ts';
@@ -84,7 +90,12 @@ export class FakeOrchestrator {
   readonly #offers: TaskSpec[] = [];
   readonly #offered = new Set<() => void>();
   #nudge = false;
-  #enrolled: { provider_id: ProviderId; name: string; secretHash: string; token: string } | null = null;
+  #enrolled: { provider_id: ProviderId; name: string; proof: string; token: string } | null = null;
+  /** Hashes of the secrets that its calls may come with. */
+  readonly secretHashes = new Set<string>();
+  /** What its clock is ahead of the machine's. */
+  clockAheadMs = 0;
+  credentialSeconds = 3_600;
   #server: Server | undefined;
   #blackHole: NetServer | undefined;
   #suspended = false;
@@ -304,6 +315,8 @@ export class FakeOrchestrator {
     switch (contract) {
       case sessionApi.enroll:
         return this.#enrol(read(sessionApi.enroll.body, body));
+      case sessionApi.issueCredential:
+        return this.#issue(read(sessionApi.issueCredential.body, body));
       case sessionApi.hello:
         return this.#hello(read(sessionApi.hello.body, body));
       case sessionApi.poll:
@@ -320,6 +333,7 @@ export class FakeOrchestrator {
   }
 
   #authenticate(contract: Contract, request: IncomingMessage): void {
+    if (contract.audience === 'public') return;
     const token = request.headers.authorization?.replace(/^Bearer /, '') ?? '';
     if (contract.audience === 'join') {
       if (token !== this.joinToken && token !== this.#enrolled?.token)
@@ -330,21 +344,37 @@ export class FakeOrchestrator {
     const isOurs =
       bearer?.kind === 'provider' &&
       `prov_${bearer.idSuffix}` === this.#enrolled?.provider_id &&
-      hashSecret(bearer.secret) === this.#enrolled.secretHash;
+      this.secretHashes.has(hashSecret(bearer.secret));
     if (!isOurs) throw new AppError('auth/invalid');
   }
 
-  #enrol({ name, secret_hash }: z.infer<NonNullable<typeof sessionApi.enroll.body>>) {
-    if (this.#enrolled?.secretHash !== secret_hash) {
-      this.#enrolled = {
-        provider_id: newId('provider'),
-        name,
-        secretHash: secret_hash,
-        token: this.joinToken,
-      };
+  #enrol(body: z.infer<NonNullable<typeof sessionApi.enroll.body>>) {
+    const proof = body.secret_hash ?? body.public_key ?? '';
+    if (this.#enrolled?.proof !== proof) {
+      if (body.public_key !== undefined) {
+        const token = this.joinToken.slice(4, 30);
+        const text = enrolmentText({ token, publicKey: body.public_key });
+        if (!isSignedBy(body.public_key, text, body.signature ?? ''))
+          throw new AppError('join-token/invalid');
+      } else this.secretHashes.add(proof);
+      this.#enrolled = { provider_id: newId('provider'), name: body.name, proof, token: this.joinToken };
       this.joinToken = newBearer('join').token; // the one that was used is spent
     }
     return { provider_id: this.#enrolled.provider_id, name: this.#enrolled.name };
+  }
+
+  #issue(body: z.infer<NonNullable<typeof sessionApi.issueCredential.body>>) {
+    const { provider_id: providerId, secret_hash: secretHash, at, signature } = body;
+    const text = credentialText({ providerId, secretHash, at });
+    const isOurs =
+      this.#enrolled?.provider_id === providerId && isSignedBy(this.#enrolled.proof, text, signature);
+    if (!isOurs || this.secretHashes.has(secretHash)) throw new AppError('auth/invalid');
+    const now = Date.now() + this.clockAheadMs;
+    if (Math.abs(now - Date.parse(at)) > signatureSeconds * 1_000) {
+      throw new AppError('auth/clock-skew', { details: { now: new Date(now).toISOString() } });
+    }
+    this.secretHashes.add(secretHash);
+    return { expires_in_seconds: this.credentialSeconds };
   }
 
   #hello(body: z.infer<NonNullable<typeof sessionApi.hello.body>>) {

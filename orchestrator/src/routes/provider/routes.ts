@@ -32,7 +32,8 @@ import {
   startLeaseAtOnce,
 } from '../../leases/report-lease.ts';
 import type { ObjectStore } from '../../objects/object-store.ts';
-import { enrollProvider } from '../../providers/enroll-provider.ts';
+import { enrollProvider, proofOf } from '../../providers/enroll-provider.ts';
+import { issueCredential } from '../../providers/issue-credential.ts';
 import { openProviderSession } from '../../sessions/open-session.ts';
 import { lookForMany, pollOffers, ToldOffers } from '../../sessions/poll-offers.ts';
 import { leaveMarket, touchSession, touchSessions } from '../../providers/provider.store.ts';
@@ -102,10 +103,19 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
         ownerId: caller.ownerId,
         name: body.name,
         agentVersion: body.agent_version,
-        secretHash: body.secret_hash,
+        proof: proofOf(caller.keyId, body),
       });
       return { provider_id: enrolled.id, name: enrolled.name };
     }),
+
+    route(sessionApi.issueCredential, async ({ body }) => ({
+      expires_in_seconds: await issueCredential(db, {
+        providerId: body.provider_id,
+        secretHash: body.secret_hash,
+        at: body.at,
+        signature: body.signature,
+      }),
+    })),
 
     route(sessionApi.hello, async ({ caller, body }) => {
       const { session, tasks } = await openProviderSession(deps, caller.providerId, body);

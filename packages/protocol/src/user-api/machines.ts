@@ -202,7 +202,8 @@ export const createJoinToken = defineContract({
   summary: 'Make a token with which one machine can join, once',
   audience: 'user',
   body: z.strictObject({
-    expires_in_seconds: z.number().int().min(60).max(86_400).default(3_600),
+    // Long enough to walk to the machine; a token that leaks is worth little.
+    expires_in_seconds: z.number().int().min(60).max(86_400).default(900),
   }),
   reply: z.object({ token: z.string(), expires_at: timestamp }),
   status: 201,

@@ -1,19 +1,24 @@
 import { z } from 'zod';
-import { displayName } from '../../common.ts';
+import { displayName, timestamp } from '../../common.ts';
 import { defineContract } from '../../contract.ts';
 import { jobId, leaseId, providerId } from '../../ids.ts';
 import { jobClass } from '../../job-class.ts';
 import { desiredState, taskState } from '../../lease-state.ts';
 import { microsString } from '../../money.ts';
-import { countersignature, meteringRecord, publicKey } from '../../receipts/metering.ts';
+import { countersignature, meteringRecord, publicKey, signature } from '../../receipts/metering.ts';
 import { checkpoint } from '../../user-api/run-terms.ts';
 import { sessionHeaders } from './common.ts';
 import { inventory } from './inventory.ts';
 
+const secretHash = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex');
+
 /**
- * A one-use join token becomes the machine's own credential. The machine chooses the secret and sends only its
- * hash: the market never sees it, and a repeat after a lost answer is known by the hash and gets the same
- * answer. The credential is `cfp_<provider id without its prefix>_<secret>`.
+ * A one-use join token becomes a machine of its owner. The machine makes an Ed25519 key pair and sends its public
+ * key with a signature of `enrolmentText`; a repeat after a lost answer is known by the key and gets the same
+ * answer, also with a token that is spent. With a fresh token a known key keeps its machine.
+ *
+ * Agents of before 0.2 have no key of this kind: they choose a secret and send its hash, and their credential for
+ * ever is `cfp_<provider id without its prefix>_<secret>`.
  */
 export const enroll = defineContract({
   id: 'enrollProvider',
@@ -21,14 +26,41 @@ export const enroll = defineContract({
   path: '/provider/v1/enroll',
   summary: 'Join the market with a one-use token',
   audience: 'join',
-  body: z.strictObject({
-    name: displayName,
-    agent_version: z.string().max(64),
-    secret_hash: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex'),
-  }),
+  body: z
+    .strictObject({
+      name: displayName,
+      agent_version: z.string().max(64),
+      secret_hash: secretHash.optional(),
+      public_key: publicKey.optional(),
+      signature: signature.optional(),
+    })
+    .refine(
+      (body) =>
+        body.secret_hash === undefined
+          ? body.public_key !== undefined && body.signature !== undefined
+          : body.public_key === undefined && body.signature === undefined,
+      'must have either public_key with signature, or secret_hash',
+    ),
   reply: z.object({ provider_id: providerId, name: z.string() }),
   status: 201,
-  errors: ['join-token/invalid'],
+  errors: ['join-token/invalid', 'provider/key-taken'],
+});
+
+/**
+ * A machine with a key gets a credential for a while: it chooses a secret and signs its hash, the time and its own
+ * id (`credentialText`); the bearer of its calls is then `cfp_<provider id without its prefix>_<secret>`. Nobody
+ * who sees this call learns a secret from it. A hash is taken once: each try needs a new one.
+ */
+export const issueCredential = defineContract({
+  id: 'issueMachineCredential',
+  method: 'POST',
+  path: '/provider/v1/credential',
+  summary: 'Get a short-lived credential for a signature',
+  audience: 'public',
+  body: z.strictObject({ provider_id: providerId, secret_hash: secretHash, at: timestamp, signature }),
+  reply: z.object({ expires_in_seconds: z.number().int() }),
+  status: 201,
+  errors: ['auth/invalid', 'auth/clock-skew'],
 });
 
 /** A try that the agent still has, after a restart. */
@@ -80,7 +112,7 @@ export const hello = defineContract({
     tasks: z.array(taskAnswer),
   }),
   status: 200,
-  errors: ['provider/suspended'],
+  errors: ['provider/suspended', 'provider/key-taken'],
 });
 
 /** What the agent is asked to run. It has no field for anything that could weaken the container. */
