@@ -25,6 +25,8 @@ export const draftFields: readonly DraftField[] = [
   { field: 'memory', key: 'memory', flag: '--memory' },
   { field: 'maxPrice', key: 'max_price', flag: '--max-price' },
   { field: 'timeLimit', key: 'time_limit', flag: '--time-limit' },
+  { field: 'maxCost', key: 'max_cost', flag: '--max-cost' },
+  { field: 'onLimit', key: 'on_limit', flag: '--on-limit' },
   { field: 'gpuShare', key: 'gpu_share', flag: '--gpu-share', aboutGpus: true, advanced: true },
   {
     field: 'computeCapability',
@@ -39,6 +41,7 @@ export const draftFields: readonly DraftField[] = [
   { field: 'region', key: 'region', flag: '--region', advanced: true },
   { field: 'reliability', key: 'reliability', flag: '--reliability', advanced: true },
   { field: 'tier', key: 'tier', flag: '--tier', advanced: true },
+  { field: 'network', key: 'network', flag: '--network', advanced: true },
   { field: 'class', key: 'class', flag: '--class', advanced: true },
   { field: 'priority', key: 'priority', flag: '--priority', advanced: true },
   { field: 'queue', key: 'queue', flag: '--queue', advanced: true },

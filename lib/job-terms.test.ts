@@ -20,6 +20,8 @@ const plain: SourceJob = {
   regions: [],
   minReliabilityMilli: 0,
   minTier: 'community',
+  networkMode: 'internet',
+  networkAllow: [],
   class: 'on-demand',
   priority: 50,
   maxRetries: 0,
@@ -34,6 +36,8 @@ const plain: SourceJob = {
   timeLimitSeconds: 3_600,
   queueTimeoutSeconds: null,
   maxPricePerHourMicros: 1_000_000n,
+  maxCostMicros: null,
+  onCostLimit: 'checkpoint',
 };
 
 const asText = (job: SourceJob) => jobTerms(job).map(({ name, value }) => `${name}: ${value}`);

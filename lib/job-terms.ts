@@ -31,9 +31,12 @@ const terms: Terms = [
   ['region', 'Region'],
   ['reliability', 'Least reliability'],
   ['tier', 'Trust'],
+  ['network', 'Network'],
   ['class', 'Class'],
   ['priority', 'Priority'],
   ['timeLimit', 'Time limit'],
+  ['maxCost', 'May cost at most'],
+  ['onLimit', 'As that comes near'],
   ['queue', 'Gives up waiting after'],
   ['retries', 'Further tries'],
   ['retryOn', 'Only after exit codes'],
@@ -61,6 +64,7 @@ function words(field: JobDraftField, value: string): string {
 }
 
 const anyOf = (value: string) => value.replaceAll('|', ' or ');
+const inDollars = (value: string) => `$${value}`;
 const orNewer = (value: string) => `${value} or newer`;
 
 /** Fields whose grammar is short to type and not to read. */
@@ -71,6 +75,9 @@ const phrases: Partial<Record<JobDraftField, (value: string) => string>> = {
   driver: orNewer,
   cuda: orNewer,
   vram: (value) => value.replace(/\.\.$/, ' or more').replace(/^\.\./, 'at most ').replace('..', ' to '),
+  maxCost: inDollars,
+  onLimit: (value) =>
+    value === 'stop' ? 'uses all of it, then stops' : 'stops early enough to save its state',
   tier: (value) => `${value} or better`,
   replace: (value) => (value === 'false' ? 'no' : 'yes'),
 };

@@ -15,6 +15,8 @@ const job: SourceJob = {
   memoryMib: 3_815,
   timeLimitSeconds: 5_400,
   maxPricePerHourMicros: 312_500n,
+  maxCostMicros: null,
+  onCostLimit: 'checkpoint',
   gpuMilli: 1_000,
   maxVramMib: null,
   minComputeCapability: null,
@@ -24,6 +26,8 @@ const job: SourceJob = {
   regions: [],
   minReliabilityMilli: 0,
   minTier: 'community',
+  networkMode: 'internet',
+  networkAllow: [],
   class: 'on-demand',
   priority: 50,
   maxRetries: 0,
@@ -102,6 +106,8 @@ describe('the form filled in from an earlier job', () => {
       checkpoint: { path: '/state', every_seconds: 90, command: 'save' },
       stopGraceSeconds: 60,
       queueTimeoutSeconds: 3_600,
+      maxCostMicros: 500_000n,
+      onCostLimit: 'stop',
     };
     const parsed = parseDraft(draftFromJob(special));
     expect(parsed.kind === 'job' && jobSpec.parse(parsed.job.spec)).toMatchObject({
@@ -124,9 +130,11 @@ describe('the form filled in from an earlier job', () => {
       checkpoint: { path: '/state', every_seconds: 90, command: 'save' },
       stop_grace_seconds: 60,
       queue_timeout_seconds: 3_600,
+      max_cost_micros: '500000',
+      on_limit: 'stop',
     });
-    const { retries, tier, disk, replace, checkpoint } = draftFromJob(job);
-    expect([retries, tier, disk, replace, checkpoint]).toEqual(['', '', '', '', '']);
+    const { retries, tier, disk, replace, checkpoint, maxCost, onLimit } = draftFromJob(job);
+    expect([retries, tier, disk, replace, checkpoint, maxCost, onLimit].join('')).toBe('');
   });
 });
 

@@ -1,8 +1,10 @@
 import { formatSeconds } from '@computefabric/protocol/grammar/durations';
+import { formatNetwork } from '@computefabric/protocol/grammar/networks';
 import { formatNames, formatPercent, formatShare } from '@computefabric/protocol/grammar/quantities';
 import { formatAsked, formatSizeRange } from '@computefabric/protocol/grammar/sizes';
 import { limits } from '@computefabric/protocol/limits';
 import { formatUsd } from '@computefabric/protocol/money';
+import type { NetworkMode } from '@computefabric/protocol/network';
 import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import type { CheckpointTerms } from '@computefabric/protocol/user-api/run-terms';
 import type { JobDraft } from '../types/job-draft.ts';
@@ -26,7 +28,10 @@ const unsaid: JobDraft = {
   region: '',
   reliability: '',
   tier: '',
+  network: '',
   maxPrice: '',
+  maxCost: '',
+  onLimit: '',
   class: '',
   priority: '',
   timeLimit: '',
@@ -78,6 +83,8 @@ export interface SourceJob {
   regions: string[];
   minReliabilityMilli: number;
   minTier: string;
+  networkMode: NetworkMode;
+  networkAllow: string[];
   class: string;
   priority: number;
   maxRetries: number;
@@ -92,6 +99,8 @@ export interface SourceJob {
   timeLimitSeconds: number;
   queueTimeoutSeconds: number | null;
   maxPricePerHourMicros: bigint;
+  maxCostMicros: bigint | null;
+  onCostLimit: string;
 }
 
 /** What a job says that says nothing more than its image. */
@@ -121,7 +130,13 @@ export function draftFromJob(job: SourceJob): JobDraft {
     region: formatNames(job.regions),
     reliability: job.minReliabilityMilli === 0 ? '' : formatPercent(job.minReliabilityMilli / 1_000),
     tier: unless(usual.requirements.min_tier, job.minTier),
+    network: unless(
+      formatNetwork(usual.network),
+      formatNetwork({ mode: job.networkMode, allow: job.networkAllow }),
+    ),
     maxPrice: formatUsd(job.maxPricePerHourMicros).slice(1),
+    maxCost: job.maxCostMicros === null ? '' : formatUsd(job.maxCostMicros).slice(1),
+    onLimit: unless(usual.on_limit, job.onCostLimit),
     class: unless(usual.class, job.class),
     priority: unless(usual.priority, job.priority),
     timeLimit: formatSeconds(job.timeLimitSeconds),

@@ -21,8 +21,14 @@ export interface JobDraft {
   region: string;
   reliability: string;
   tier: string;
+  /** `internet`, `none`, or servers, separated by commas. */
+  network: string;
   /** Dollars per GPU-hour, or per core-hour without GPUs. */
   maxPrice: string;
+  /** Dollars that the whole job may cost. */
+  maxCost: string;
+  /** `checkpoint`, `stop` or empty. */
+  onLimit: string;
   class: string;
   priority: string;
   timeLimit: string;

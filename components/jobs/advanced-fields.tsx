@@ -149,6 +149,12 @@ const groups: readonly { title: string; fields: readonly AdvancedField[] }[] = [
           ['trusted', 'trusted only'],
         ],
       },
+      {
+        field: 'network',
+        label: 'Network',
+        placeholder: 'internet',
+        hint: 'internet, none, or servers such as pypi.org, separated by commas.',
+      },
     ],
   },
   {

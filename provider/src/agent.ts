@@ -8,7 +8,9 @@ import type { Logger } from '@computefabric/runtime/log';
 import type { Signer } from '@computefabric/runtime/receipts/signatures';
 import { DeadlineError, pause, withDeadline } from '@computefabric/runtime/wait';
 import { type Admission, admit, type OwnerTerms, type TakenResources } from './admission/admit.ts';
+import type { KeptStates } from './checkpoints/kept-states.ts';
 import type { ContainerDriver } from './container/container-driver.ts';
+import type { TaskPriority } from './container/task-priority.ts';
 import { claimGpus, type GpuAllocation, noneAllocated, releaseGpus } from './container/gpu-allocator.ts';
 import { DanglingSweep } from './container/sweep-dangling.ts';
 import type { ControlPlaneClient } from './control-plane/client.ts';
@@ -18,8 +20,10 @@ import { LeaseReports } from './control-plane/lease-reports.ts';
 import { Session, type SessionTasks } from './control-plane/session.ts';
 import type { AgentHome } from './home/agent-home.ts';
 import type { BootClock } from './home/boot-clock.ts';
+import { neutralRefusal, type OwnerPolicy, type PolicyTasks } from './policy/owner-policy.ts';
 import { TaskJournal } from './tasks/journal.ts';
 import { recoverTasks } from './tasks/recover-tasks.ts';
+import { mayRun } from './tasks/task-machine.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 
 export interface AgentOptions {
@@ -29,9 +33,12 @@ export interface AgentOptions {
   /** Signs the metering of this machine's tries. */
   signer: Signer;
   driver: ContainerDriver;
+  /** State of jobs that stays here for their next tries. */
+  states: KeptStates;
+  /** When the machine works, and for whom. */
+  policy: OwnerPolicy;
   /** What the machine has now, with the owner's prices. */
   inventory: () => Promise<Inventory>;
-  network: 'none' | 'bridge';
   /** Resolves when the watchdog is there: no program is started before. */
   guarded: Promise<void>;
   /** Most that a program gets to end by itself then. */
@@ -73,6 +80,9 @@ export class Agent implements SessionTasks {
   /** What was announced last: offers are judged by it. */
   #announced: Inventory | undefined;
   #progressToldAt = Number.NEGATIVE_INFINITY;
+  /** What tasks have of the processor that is not the usual; those of an earlier process are not known. */
+  readonly #priorities = new Map<string, TaskPriority>();
+  #applyingPolicy: Promise<void> | undefined;
   #draining = false;
 
   constructor(options: AgentOptions) {
@@ -94,8 +104,10 @@ export class Agent implements SessionTasks {
    */
   async start(): Promise<{ ended: Promise<AgentEnd> }> {
     await this.#look();
+    this.#options.states.onChange = () => this.#session.beatSoon();
     await this.#recover();
     void this.#sweepDangling();
+    this.#applyingPolicy = this.#options.policy.run(this.#policyTasks(), this.#leaving.signal);
     this.#serving = this.#session.run(this.#leaving.signal).then(
       (): AgentEnd => ({ kind: 'left' }),
       (thrown: unknown): AgentEnd => {
@@ -144,6 +156,7 @@ export class Agent implements SessionTasks {
     this.#leaving.abort();
     this.#leaveTasks();
     await this.#serving;
+    await this.#applyingPolicy;
     await Promise.all([...this.#runners.values()].map((runner) => runner.settled()));
   }
 
@@ -172,6 +185,19 @@ export class Agent implements SessionTasks {
           };
         })
     );
+  }
+
+  kept(): ReturnType<SessionTasks['kept']> {
+    const { states } = this.#options;
+    return { version: states.version, states: states.list() };
+  }
+
+  forget(jobIds: Parameters<SessionTasks['forget']>[0]): void {
+    const { states, log } = this.#options;
+    for (const job of jobIds) {
+      log.info({ job_id: job }, 'state not needed any more; removed');
+      void states.forget(job);
+    }
   }
 
   metered(leaseId: string, record: MeteringRecord): void {
@@ -222,6 +248,18 @@ export class Agent implements SessionTasks {
   }
 
   async #take(spec: TaskSpec): Promise<void> {
+    const judgement = await this.#options.policy.judge(spec);
+    if (judgement.kind === 'no') {
+      const { log } = this.#options;
+      log.info(
+        { lease_id: spec.lease_id, job_id: spec.job_id, reason: judgement.reason },
+        'offer declined by the owner’s rules',
+      );
+      this.#free(spec);
+      // The owner's reasons are the owner's: the market is told only that it is a no.
+      await this.#reports(spec).reject(neutralRefusal, AbortSignal.timeout(rejectMs));
+      return;
+    }
     try {
       this.#walk(await TaskJournal.create(this.#options.home.tasks, spec));
     } catch (thrown) {
@@ -232,6 +270,55 @@ export class Agent implements SessionTasks {
       );
       throw thrown;
     }
+  }
+
+  /** What the owner's rules do here. */
+  #policyTasks(): PolicyTasks {
+    const { driver, moveGraceSeconds, log } = this.#options;
+    const running = () => [...this.#runners.values()].filter(({ record }) => mayRun(record));
+    const containers = () =>
+      running().flatMap(({ record: { containerId, spec } }) => (containerId ? [{ containerId, spec }] : []));
+    return {
+      programs: () => ({
+        count: running().length,
+        containerIds: containers().map(({ containerId }) => containerId),
+      }),
+      throttle: async (how) => {
+        const there = containers();
+        for (const known of this.#priorities.keys()) {
+          if (!there.some(({ containerId }) => containerId === known)) this.#priorities.delete(known);
+        }
+        await Promise.all(
+          there
+            .filter(({ containerId }) => this.#priorities.get(containerId) !== how)
+            .map(async ({ containerId, spec }) => {
+              await driver.prioritizeTask(containerId, how, spec.cpus);
+              this.#priorities.set(containerId, how);
+            }),
+        );
+      },
+      vacate: async (graceSeconds, sentence) => {
+        const within = Math.min(graceSeconds, moveGraceSeconds);
+        await Promise.all(
+          running()
+            .filter(({ record }) => !record.stop)
+            .map((runner) => runner.stop('provider-left', within, sentence)),
+        );
+      },
+      kill: async () => {
+        await Promise.all(
+          containers().map(async ({ containerId }) => {
+            await driver.killTask(containerId).catch((thrown: unknown) => {
+              log.warn(
+                { err: toError(thrown) },
+                'a program that has to go could not be killed; trying again',
+              );
+            });
+          }),
+        );
+      },
+      onChange: () => this.#session.beatSoon(),
+    };
   }
 
   async #recover(): Promise<void> {
@@ -247,7 +334,7 @@ export class Agent implements SessionTasks {
 
   /** Removes, now and then, what the engine holds of this agent and no task claims. */
   async #sweepDangling(): Promise<void> {
-    const { driver, clock, log } = this.#options;
+    const { driver, clock, log, states } = this.#options;
     const sweep = new DanglingSweep({
       driver,
       knownLeaseIds: () => this.#taken.keys(),
@@ -256,6 +343,7 @@ export class Agent implements SessionTasks {
     });
     for (; !this.#leaving.signal.aborted; await pause(sweepEveryMs, this.#leaving.signal)) {
       try {
+        await states.tidy(Date.now());
         const { removed, failed } = await sweep.sweep();
         const leases = new Set(removed.map(({ leaseId }) => leaseId));
         if (removed.length > 0) log.warn({ leases: [...leases] }, 'removed what no task claimed');
@@ -269,17 +357,17 @@ export class Agent implements SessionTasks {
   }
 
   #walk(journal: TaskJournal): void {
-    const { driver, clock, bootClock, log, network, guarded, signer } = this.#options;
+    const { driver, states, clock, bootClock, log, guarded, signer } = this.#options;
     const { spec } = journal.record;
     const runner = new TaskRunner({
       journal,
       reports: this.#reports(spec),
       signer,
       driver,
+      states,
       clock,
       bootClock,
       log,
-      network,
       guarded,
       isSimulatedGpu: (uuid) => this.#inventoryNow().gpus.some((gpu) => gpu.uuid === uuid && gpu.simulated),
       onNews: (news) => {
@@ -355,6 +443,7 @@ export class Agent implements SessionTasks {
       memoryMib: inventory.memory_mib,
       gpuUuids: inventory.gpus.map((gpu) => gpu.uuid),
       sharesGpus: inventory.shares_gpus,
+      networks: inventory.networks,
       spotPercent: inventory.spot_percent,
     };
   }

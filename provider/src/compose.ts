@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
 import { systemClock } from '@computefabric/runtime/clock';
 import { toError } from '@computefabric/runtime/errors';
@@ -5,6 +6,7 @@ import type { Lifecycle } from '@computefabric/runtime/lifecycle';
 import type { Logger } from '@computefabric/runtime/log';
 import { Agent, type AgentEnd } from './agent.ts';
 import type { ProviderConfig } from './config.ts';
+import { KeptStates } from './checkpoints/kept-states.ts';
 import type { ContainerDriver } from './container/container-driver.ts';
 import { isContainerError } from './container/container-error.ts';
 import { DockerDriver } from './container/docker-driver.ts';
@@ -17,6 +19,11 @@ import { systemBootClock } from './home/boot-clock.ts';
 import { obtainSigningKey } from './home/signing-key.ts';
 import { takeLock } from './home/home-lock.ts';
 import { discoverInventory } from './inventory/discover-inventory.ts';
+import { OwnerConfigError } from './policy/owner-config.ts';
+import { OwnerPolicy, ownerFileName } from './policy/owner-policy.ts';
+import { PowerLimits } from './policy/power-limits.ts';
+import { hasDesktop } from './policy/readings/machine-facts.ts';
+import { Senses } from './policy/readings/senses.ts';
 import { StartError } from './start-error.ts';
 
 /** Reading the last output, reporting and removing containers when the owner stops the agent. */
@@ -55,13 +62,16 @@ export async function compose(
   }, signOfLifeMs);
   lifecycle.add('signs of life', () => clearInterval(living));
 
-  const driver = makeDriver(config, await obtainAgentId(home));
+  const driver = makeDriver(config, await obtainAgentId(home), log);
   lifecycle.add('prepared networks', () => driver.close());
   const machine = await lookAtMachine(config, driver);
   log.info(
     { docker_version: machine.docker_version, cpus: machine.cpus, gpus: machine.gpus.length },
     'machine seen',
   );
+
+  const policy = await openPolicy(config, home, log);
+  lifecycle.add('limits on the cards', () => policy.close());
 
   const client = new ControlPlaneClient(config.orchestratorUrl);
   const signer = await obtainSigningKey(home);
@@ -79,13 +89,14 @@ export async function compose(
   lifecycle.add('watchdog', () => guard.stop());
 
   const agent = new Agent({
+    policy,
     home,
     client,
     credential,
     signer,
     driver,
+    states: await KeptStates.open({ folder: home.states, budgetBytes: config.stateCacheBytes, log }),
     inventory: () => discoverInventory(config, driver),
-    network: config.network,
     guarded: guard.ready,
     moveGraceSeconds: config.moveGraceSeconds,
     drainMs,
@@ -97,6 +108,29 @@ export async function compose(
   return await agent.start();
 }
 
+/** The owner's rules. A file that cannot be used is said before anything else happens. */
+async function openPolicy(config: ProviderConfig, home: AgentHome, log: Logger): Promise<OwnerPolicy> {
+  const root = '/';
+  const profile = config.profile ?? ((await hasDesktop(root)) ? 'desktop' : 'server');
+  try {
+    return await OwnerPolicy.open({
+      home: home.root,
+      senses: new Senses({ root, home: home.root, display: config.display }),
+      power: new PowerLimits(home.powerLimits),
+      defaults: { profile, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone },
+      clock: systemClock,
+      log,
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof OwnerConfigError)) throw thrown;
+    throw new StartError(
+      `${join(home.root, ownerFileName)} cannot be used: ${thrown.message}`,
+      'configuration',
+      thrown,
+    );
+  }
+}
+
 async function lockHome(home: AgentHome) {
   const taken = await takeLock(home.agentLock);
   if (taken.kind === 'locked') return taken.lock;
@@ -106,12 +140,16 @@ async function lockHome(home: AgentHome) {
   );
 }
 
-function makeDriver(config: ProviderConfig, agentId: string): DockerDriver {
+function makeDriver(config: ProviderConfig, agentId: string, log: Logger): DockerDriver {
   try {
     return new DockerDriver({
       address: parseEngineAddress(config.dockerHost),
       agentId,
-      prepareNetworks: config.network === 'none',
+      egress: {
+        ...config.network,
+        onProblem: (problem) => log.error({ problem }, 'jobs get no network'),
+      },
+      prepareNetworks: true,
       prepareImages: true,
     });
   } catch (thrown) {

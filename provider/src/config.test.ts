@@ -9,7 +9,7 @@ test('with no settings the agent offers the whole machine, less what its ownerâ€
     orchestratorUrl: 'http://127.0.0.1:4000',
     joinToken: null,
     name: hostname(),
-    network: 'none',
+    network: { most: 'internet', denied: [], resolvers: ['1.1.1.1', '9.9.9.9'], megabitsPerSecond: null },
     dockerHost: null,
     prices: { perGpuHourMicros: 350_000n, perCpuHourMicros: 20_000n },
     simulatedGpus: '',
@@ -29,7 +29,9 @@ test('caps bound what is offered and prices are read to the micro', () => {
     PROVIDER_CPUS: '0.5',
     PROVIDER_MEMORY_MIB: '256',
     PROVIDER_PRICE_PER_GPU_HOUR: '1.234567',
-    PROVIDER_NETWORK: 'bridge',
+    PROVIDER_NETWORK: 'allowlist',
+    PROVIDER_NETWORK_DENY: '203.0.113.0/24, 198.51.100.7/32',
+    PROVIDER_NETWORK_MBPS: '50',
     PROVIDER_REGION: 'eu-west',
     PROVIDER_SHARE_GPUS: 'true',
     PROVIDER_SPOT_PERCENT: '60',
@@ -37,7 +39,12 @@ test('caps bound what is offered and prices are read to the micro', () => {
   expect(config.offered).toEqual({ cpus: 0.5, memoryMib: 256 });
   expect(config.prices.perGpuHourMicros).toBe(1_234_567n);
   expect(config.orchestratorUrl).toBe('https://market.example');
-  expect(config.network).toBe('bridge');
+  expect(config.network).toEqual({
+    most: 'allowlist',
+    denied: ['203.0.113.0/24', '198.51.100.7/32'],
+    resolvers: ['1.1.1.1', '9.9.9.9'],
+    megabitsPerSecond: 50,
+  });
   expect(config).toMatchObject({ region: 'eu-west', sharesGpus: true, spotPercent: 60 });
 });
 

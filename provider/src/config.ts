@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import { displayName } from '@computefabric/protocol/common';
 import { limits } from '@computefabric/protocol/limits';
 import { parseUsd } from '@computefabric/protocol/money';
+import { type OwnerProfile, ownerProfile } from '@computefabric/protocol/owner-state';
+import { type NetworkMode, networkMode } from '@computefabric/protocol/network';
 import { regionName } from '@computefabric/protocol/user-api/requirements';
 import { logLevelSetting, parseSettings } from '@computefabric/runtime/config';
 import type { LogLevel } from '@computefabric/runtime/log';
@@ -19,6 +21,18 @@ const usd = z.string().transform((text, context) => {
   context.addIssue({ code: 'custom', message: 'must be an amount in USD such as 0.35' });
   return z.NEVER;
 });
+
+/** Texts with commas between them. */
+const listOf = (item: z.ZodType<string, string>, most: number) =>
+  z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
+    .pipe(z.array(item).max(most));
 
 const settings = z.object({
   /** Address of the orchestrator. */
@@ -48,6 +62,15 @@ const settings = z.object({
     .min(0)
     .max(limits.stopGraceSeconds.max)
     .default(limits.stopGraceSeconds.max),
+  /** Most disk for the saved state of jobs that may come back to this machine, MiB; 0 keeps nothing after a try. */
+  PROVIDER_STATE_CACHE_MIB: z.coerce.number().int().min(0).max(16_777_216).default(8_192),
+  /**
+   * When the machine works, unless the file `owner.json` in PROVIDER_HOME says it; by default `desktop` where somebody
+   * works at a screen, else `server`.
+   */
+  PROVIDER_PROFILE: ownerProfile.optional(),
+  /** The X display that tells of full-screen programs; set by the desktop. */
+  DISPLAY: z.string().max(255).optional(),
   /** Where the machine stands, in the market's own words, such as `eu-west`. */
   PROVIDER_REGION: regionName.optional(),
   /** Most CPU cores to offer; all by default. */
@@ -55,10 +78,16 @@ const settings = z.object({
   /** Most main memory to offer, MiB; all but 1 GiB by default. */
   PROVIDER_MEMORY_MIB: z.coerce.number().int().min(16).max(16_777_216).optional(),
   /**
-   * Network of jobs. `none` has only loopback. `bridge` reaches the internet and also the owner's local
-   * network, which is why the owner has to ask for it.
+   * The most that a job may have of a network: `internet` (never this machine or its network), `allowlist` (only
+   * servers that the job names, through the agent's proxy), `none`.
    */
-  PROVIDER_NETWORK: z.enum(['none', 'bridge']).default('none'),
+  PROVIDER_NETWORK: networkMode.default('internet'),
+  /** Networks that jobs never reach, beside every private one and the machine's own: such as `203.0.113.0/24`. */
+  PROVIDER_NETWORK_DENY: listOf(z.cidrv4('must be networks such as 203.0.113.0/24'), 64).prefault(''),
+  /** Name servers that jobs ask. Public ones: jobs do not reach those of your own network. */
+  PROVIDER_NETWORK_DNS: listOf(z.ipv4('must be IPv4 addresses'), 3).prefault('1.1.1.1,9.9.9.9'),
+  /** Most that one job may send and receive, megabits per second. */
+  PROVIDER_NETWORK_MBPS: z.coerce.number().int().min(1).max(100_000).optional(),
   /** The Docker engine, such as `unix:///var/run/docker.sock`; where engines usually listen by default. */
   DOCKER_HOST: z.string().optional(),
   LOG_LEVEL: logLevelSetting.default('info'),
@@ -77,13 +106,29 @@ export interface ProviderConfig {
   sharesGpus: boolean;
   /** Most that a job gets to end by itself when the owner takes the machine back. */
   moveGraceSeconds: number;
+  /** Most that is kept of the state of jobs, for their next tries here; 0 is nothing. */
+  stateCacheBytes: number;
+  /** Null: what suits the machine. */
+  profile: OwnerProfile | null;
+  /** The X display; null where there is none. */
+  display: string | null;
   /** Empty when the owner names none. */
   region: string;
   /** Most that is offered of the machine. */
   offered: { cpus: number; memoryMib: number };
-  network: 'none' | 'bridge';
+  network: OwnerNetwork;
   dockerHost: string | null;
   logLevel: LogLevel;
+}
+
+/** What the owner lets jobs reach. */
+export interface OwnerNetwork {
+  most: NetworkMode;
+  /** Networks beside those that no job reaches anyway. */
+  denied: string[];
+  resolvers: string[];
+  /** For each job and direction; null is no limit. */
+  megabitsPerSecond: number | null;
 }
 
 /** What the owner asks, micros per hour. */
@@ -113,6 +158,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     spotPercent: given.PROVIDER_SPOT_PERCENT,
     sharesGpus: given.PROVIDER_SHARE_GPUS === 'true',
     moveGraceSeconds: given.PROVIDER_MOVE_GRACE_SECONDS,
+    stateCacheBytes: given.PROVIDER_STATE_CACHE_MIB * bytesPerMib,
+    profile: given.PROVIDER_PROFILE ?? null,
+    display: given.DISPLAY || null,
     region: given.PROVIDER_REGION ?? '',
     offered: {
       cpus: Math.min(given.PROVIDER_CPUS ?? Number.POSITIVE_INFINITY, availableParallelism()),
@@ -121,7 +169,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
         Math.max(memoryMib - keptMemoryMib, Math.floor(memoryMib / 2)),
       ),
     },
-    network: given.PROVIDER_NETWORK,
+    network: {
+      most: given.PROVIDER_NETWORK,
+      denied: given.PROVIDER_NETWORK_DENY,
+      resolvers: given.PROVIDER_NETWORK_DNS,
+      megabitsPerSecond: given.PROVIDER_NETWORK_MBPS ?? null,
+    },
     dockerHost: given.DOCKER_HOST ?? null,
     logLevel: given.LOG_LEVEL,
   };

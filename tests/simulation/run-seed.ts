@@ -93,6 +93,7 @@ async function play(world: World, sim: SimDatabase): Promise<void> {
   world.say('the storm is over');
   world.weather = calm;
   await weatherMaker.mend();
+  for (const agent of agents) agent.hurry();
   for (const owner of owners) owner.settle();
   const deadline = world.time.nowMs + restMs;
   await world.run(() => {
@@ -200,6 +201,8 @@ function drawInventory(random: Random, able: boolean): Inventory {
     move_grace_seconds: 600,
     region: '',
     cuda_version: null,
+    networks: ['none', 'allowlist', 'internet'],
+    network_note: '',
     cached_images: [],
   };
 }

@@ -13,6 +13,7 @@ export function columnsOf(userId: UserId, spec: JobSpec, terms: JobTerms): Omit<
     ...terms.needs,
     gpuModels: [...terms.needs.gpuModels],
     regions: [...terms.needs.regions],
+    networkAllow: spec.network.allow,
     priority: spec.priority,
     maxRetries: spec.retries.max,
     retryOnExitCodes: spec.retries.on_exit_codes,

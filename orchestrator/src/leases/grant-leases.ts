@@ -1,7 +1,8 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import type { GpuId, JobId, ProviderId } from '@computefabric/protocol/ids';
+import { formatBytes } from '@computefabric/protocol/grammar/sizes';
 import { formatUsd } from '@computefabric/protocol/money';
-import type { Placement, PlacementSet } from '../matching/match.ts';
+import type { Placement, PlacementSet, StateThere } from '../matching/match.ts';
 import { ratePerHourMicros, unitPriceMicros } from '../pricing/price.ts';
 import {
   type Grant,
@@ -85,7 +86,7 @@ async function grantAll(
 
 /** The placement as it may be written; null when the machine is not as it takes it to be. */
 function checkedGrant(
-  { jobId, leaseId, providerId, gpuIds, needs }: Placement,
+  { jobId, leaseId, providerId, gpuIds, needs, savedState }: Placement,
   machines: ReadonlyMap<ProviderId, OpenProvider>,
   present: ReadonlyMap<GpuId, ProviderId>,
 ): Grant | null {
@@ -93,6 +94,7 @@ function checkedGrant(
   if (!provider || unitPriceMicros(needs, provider) > needs.maxPricePerHourMicros) return null;
   if (gpuIds.length !== needs.gpus || gpuIds.some((id) => present.get(id) !== providerId)) return null;
   if (needs.gpus > 0 && needs.gpuMilli < 1_000 && !provider.sharesGpus) return null;
+  if (!provider.networks.includes(needs.networkMode)) return null;
   const pricePerHourMicros = ratePerHourMicros(needs, provider);
   return {
     jobId,
@@ -101,8 +103,16 @@ function checkedGrant(
     leaseId,
     gpuIds,
     pricePerHourMicros,
-    message: `Offered to ${provider.name} at ${formatUsd(pricePerHourMicros)} per hour.`,
+    message: `Offered to ${provider.name} at ${formatUsd(pricePerHourMicros)} per hour.${whatIsThere(savedState)}`,
   };
+}
+
+/** Why this machine and not a cheaper one, as far as the job's saved state decided it. */
+function whatIsThere(savedState: StateThere | null | undefined): string {
+  if (!savedState) return '';
+  const { bytes, thereBytes } = savedState;
+  const share = thereBytes >= bytes ? 'All' : `${formatBytes(thereBytes)} of the`;
+  return ` ${share} ${formatBytes(bytes)} of its saved state are there already.`;
 }
 
 interface Room {

@@ -18,6 +18,7 @@ export async function lockOpenProviders(tx: Tx, ids: readonly ProviderId[]) {
       memoryMib: providers.memoryMib,
       diskFreeMib: providers.diskFreeMib,
       sharesGpus: providers.sharesGpus,
+      networks: providers.networks,
       pricePerGpuHourMicros: providers.pricePerGpuHourMicros,
       pricePerCpuHourMicros: providers.pricePerCpuHourMicros,
       spotPercent: providers.spotPercent,

@@ -28,6 +28,8 @@ const newsColumns = {
     memoryMib: jobs.memoryMib,
     groupIndex: jobs.groupIndex,
     checkpoint: jobs.checkpoint,
+    networkMode: jobs.networkMode,
+    networkAllow: jobs.networkAllow,
     lostAfterSeconds: jobs.lostAfterSeconds,
     stopAfterSeconds: jobs.stopAfterSeconds,
     replaceWhenLost: jobs.replaceWhenLost,

@@ -108,6 +108,13 @@ const rows: Row[] = [
     words: 'GPU driver is not known to be 1 or newer',
   },
   {
+    rule: 'network',
+    asked: { networkMode: 'internet' },
+    fails: { networks: ['none', 'allowlist'] },
+    passes: { networks: ['none', 'internet'] },
+    words: 'jobs get no internet there (a job that needs none says so: network none)',
+  },
+  {
     rule: 'cuda',
     asked: { minCuda: '12.10' },
     fails: { cudaVersion: '12.2' },

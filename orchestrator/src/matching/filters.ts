@@ -21,6 +21,7 @@ export type FilterName =
   | 'driver'
   | 'cuda'
   | 'sharing'
+  | 'network'
   | 'cpus'
   | 'memory'
   | 'disk'
@@ -172,6 +173,16 @@ export const filters: readonly Filter[] = [
     name: 'sharing',
     fails: (machine, { needs }) => needs.gpuMilli < 1_000 && machine.gpus.length > 0 && !machine.sharesGpus,
     sentence: (needs) => `GPUs are not shared (asked for ${formatShare(needs.gpuMilli)} of one)`,
+  },
+  {
+    name: 'network',
+    fails: (machine, { needs }) => !machine.networks.includes(needs.networkMode),
+    sentence: (needs) =>
+      needs.networkMode === 'internet'
+        ? 'jobs get no internet there (a job that needs none says so: network none)'
+        : needs.networkMode === 'allowlist'
+          ? 'jobs cannot be let out to named servers there'
+          : 'jobs cannot be kept off the network there',
   },
   {
     name: 'cpus',

@@ -246,6 +246,7 @@ function labelKey(view: MachineView): string {
     view.sharesGpus,
     view.region,
     view.cudaVersion,
+    view.networks.join('+'),
     view.tier,
     roundedUp(view.reliabilityMilli),
     view.cachedImages.join('+'),

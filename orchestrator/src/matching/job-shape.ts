@@ -65,14 +65,17 @@ export class JobShape {
    * What speaks against machines of a label, in the unit of placement: first what an hour of finished work
    * costs there, then how much more GPU memory they have than others that would do. Null when a rule excludes
    * them whatever is free.
+   *
+   * @param fetchBytes of a job's state to be fetched there: that is a matter of the job, and not remembered
    */
-  weigh(label: number, view: LabelView | undefined): number | null {
+  weigh(label: number, view: LabelView | undefined, fetchBytes = 0): number | null {
     if (!view) return null;
     if (this.#weighed[label] !== view.id) {
       this.#weighed[label] = view.id;
       this.#weights[label] = this.#allows(view.idle) ? this.#steps(view.idle) * stepMilli : null;
     }
-    return this.#weights[label] ?? null;
+    const weight = this.#weights[label] ?? null;
+    return weight === null || fetchBytes === 0 ? weight : this.#steps(view.idle, fetchBytes) * stepMilli;
   }
 
   #allows(idle: MachineView): boolean {
@@ -80,8 +83,8 @@ export class JobShape {
   }
 
   /** First the step of the expected rate, then the memory of the smallest card that will do, GiB. */
-  #steps(idle: MachineView): number {
-    const step = rateStep(expectedRateMicros(this.needs, this.#image, idle));
+  #steps(idle: MachineView, fetchBytes = 0): number {
+    const step = rateStep(expectedRateMicros(this.needs, this.#image, idle, fetchBytes));
     if (this.needs.gpus === 0) return step * 4_096;
     const smallest = Math.min(...fittingGpus(idle, this.needs).map((gpu) => gpu.memoryMib));
     return step * 4_096 + Math.min(4_095, Math.ceil(smallest / 1_024));

@@ -1,5 +1,6 @@
 import type { GpuId, JobId, LeaseId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import type { JobClass } from '@computefabric/protocol/job-class';
+import type { NetworkMode } from '@computefabric/protocol/network';
 import type { Availability, ProviderState } from '@computefabric/protocol/provider-state';
 import type { TrustTier } from '@computefabric/protocol/trust-tier';
 import { type Card, cardRule } from './card-rule.ts';
@@ -23,6 +24,8 @@ export interface MachineView {
   /** Empty when nobody named it. */
   region: string;
   cudaVersion: string | null;
+  /** What jobs may reach from it. */
+  networks: readonly NetworkMode[];
   diskMibFree: number;
   tier: TrustTier;
   /** Thousandths of its tries that it brought to their end. */
@@ -84,6 +87,8 @@ export interface JobNeeds {
   regions: readonly string[];
   minReliabilityMilli: number;
   minTier: TrustTier;
+  /** What the program may reach. */
+  networkMode: NetworkMode;
   class: JobClass;
   /** Per GPU-hour, or per core-hour when `gpus` is 0. */
   maxPricePerHourMicros: bigint;
@@ -124,6 +129,7 @@ export function needsWith(given: Partial<JobNeeds> & Pick<JobNeeds, 'maxPricePer
     regions: [],
     minReliabilityMilli: 0,
     minTier: 'community',
+    networkMode: 'none',
     class: 'on-demand',
     timeLimitSeconds: 3_600,
     checkpoint: null,

@@ -1,4 +1,4 @@
-import type { GpuId, GroupId, JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
+import type { GpuId, GroupId, JobId, LeaseId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { newId } from '@computefabric/protocol/ids';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -24,6 +24,7 @@ function machine(name: string, cards: [string, number][], overrides: Partial<Mac
     ),
     region: '',
     cudaVersion: null,
+    networks: ['none'],
     tier: 'community',
     reliabilityMilli: 1_000,
     ...overrides,
@@ -71,6 +72,7 @@ function job(name: string, needs: Partial<JobNeeds> = {}, rest: Partial<QueuedJo
     backoffMs: 0,
     avoid: null,
     gang: null,
+    savedState: null,
     ...rest,
   };
 }
@@ -127,6 +129,51 @@ describe('placing jobs', () => {
     const warm = machine('b-warm', [rtx4090], { cachedImages: ['pytorch/pytorch:latest'] });
     const placed = match([job('a', {}, { image: 'pytorch/pytorch:latest' })], [cold, warm]);
     expect(placed[0]?.providerId).toBe(warm.id);
+  });
+
+  describe('a job that goes on from its saved state', () => {
+    const gigabyte = 1_000_000_000;
+    const keeper = machine('b-keeper', [rtx4090]);
+    const other = machine('a-other', [rtx4090]);
+    const resumes = (on: { providerId: ProviderId; bytes: number }[], rest: Partial<QueuedJob> = {}) =>
+      job('a', {}, { savedState: { bytes: gigabyte, on }, ...rest });
+
+    test('goes to the machine that still has it, of equal ones, and the proposal says how much is there', () => {
+      const kept = [{ providerId: keeper.id, bytes: 750_000_000 }];
+      const [placed] = match([resumes(kept)], [other, keeper]);
+      expect(placed).toMatchObject({
+        providerId: keeper.id,
+        savedState: { bytes: gigabyte, thereBytes: 750_000_000 },
+      });
+      expect(match([job('a')], [other, keeper])[0]).toMatchObject({ providerId: other.id, savedState: null });
+    });
+
+    test('goes to a dearer one for it, and to a much cheaper one without it', () => {
+      const kept = [{ providerId: keeper.id, bytes: gigabyte }];
+      const priced = (name: string, pricePerGpuHourMicros: bigint) =>
+        machine(name, [rtx4090], { pricePerGpuHourMicros });
+      // 80 s on the line, against a run of 18 minutes: 7 %.
+      const chosen = (price: bigint) =>
+        match([resumes(kept)], [priced('a-cheap', price), keeper])[0]?.providerId;
+      expect(chosen(340_000n)).toBe(keeper.id);
+      expect(chosen(300_000n)).toBe('prov_a-cheap');
+    });
+
+    test('of two that have some of it goes to the one with more, unless that has no room', () => {
+      const kept = [
+        { providerId: other.id, bytes: 200_000_000 },
+        { providerId: keeper.id, bytes: gigabyte },
+      ];
+      expect(match([resumes(kept)], [other, keeper])[0]?.providerId).toBe(keeper.id);
+      expect(match([resumes(kept)], [other, busy(keeper, [0], 60)])[0]?.providerId).toBe(other.id);
+    });
+
+    test('does not go back at once to the machine that spoiled its last try, whatever lies there', () => {
+      const kept = [{ providerId: keeper.id, bytes: gigabyte }];
+      const spoiled = resumes(kept, { avoid: keeper.id });
+      expect(match([spoiled], [other, keeper])[0]?.providerId).toBe(other.id);
+      expect(match([spoiled], [keeper])[0]?.providerId).toBe(keeper.id);
+    });
   });
 
   test('a job that may still run when the owner returns is not placed there', () => {

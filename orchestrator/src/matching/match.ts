@@ -9,10 +9,10 @@ import type { JobShape } from './job-shape.ts';
 import type { JobNeeds, MachineView } from './machine-view.ts';
 import { fittingGpus } from './machine-view.ts';
 import { Demand } from './placement/demand.ts';
-import { Placer } from './placement/placer.ts';
+import { type Choice, Placer } from './placement/placer.ts';
 import type { TaskShape } from './placement/task-shape.ts';
 import { type Account, JobQueue, type Waiting } from './queue/job-queue.ts';
-import type { QueuedJob } from './queue/queued-job.ts';
+import type { QueuedJob, SavedState } from './queue/queued-job.ts';
 import { earliestStart, evictionsFor, leavesRoom, type Reservation } from './reservation.ts';
 import { expectedRateMicros } from './score.ts';
 
@@ -24,6 +24,13 @@ export interface Placement {
   gpuIds: GpuId[];
   /** What the job needs; that of a job never changes. */
   needs: JobNeeds;
+  /** Of its saved state so much is on the machine already; null when the machine has none of it. */
+  savedState?: StateThere | null;
+}
+
+export interface StateThere {
+  bytes: number;
+  thereBytes: number;
 }
 
 /** Placements that become true together or not at all: one, or one for each rank of a gang. */
@@ -167,12 +174,14 @@ export class Matcher {
         endsInMs: nowMs - this.fleet.at(choice.node).seenAtMs + job.needs.timeLimitSeconds * 1_000,
       });
       taken.push(choice);
+      const providerId = this.fleet.at(choice.node).id;
       set.push({
         jobId: job.id,
         leaseId,
-        providerId: this.fleet.at(choice.node).id,
+        providerId,
         gpuIds,
         needs: job.needs,
+        savedState: stateOn(job.savedState, providerId),
       });
     }
     return set;
@@ -186,7 +195,7 @@ export class Matcher {
     nowMs: number,
   ): { node: number; gpus: number[]; task: TaskShape } | null {
     const task = shape.task(this.fleet.kinds);
-    const weigh = this.#weigherOf(shape);
+    const weigh = this.#weigherFor(shape, job);
     const avoid = job.avoid === null ? undefined : this.fleet.find(job.avoid)?.node;
     const excluded = new Set(used);
     if (avoid !== undefined) excluded.add(avoid);
@@ -204,9 +213,56 @@ export class Matcher {
         const again = this.#placer.best(task, weigh, (node) => node === avoid && isOwnedRight(node));
         return again && this.#allows(again, job, heads, nowMs) ? { ...again, task } : null;
       }
-      if (this.#allows(choice, job, heads, nowMs)) return { ...choice, task };
+      if (this.#allows(choice, job, heads, nowMs)) {
+        const mayTake = (node: number) => !excluded.has(node) && isOwnedRight(node);
+        return { ...this.#withState(choice, task, shape, job, mayTake, heads, nowMs), task };
+      }
       excluded.add(choice.node);
     }
+  }
+
+  /**
+   * The place found, or a machine on which the job's state lies already, where fetching less is worth what else
+   * speaks against that one.
+   */
+  #withState(
+    found: Choice,
+    task: TaskShape,
+    shape: JobShape,
+    job: QueuedJob,
+    mayTake: (node: number) => boolean,
+    heads: readonly Waiting[],
+    nowMs: number,
+  ): Choice {
+    let best = found;
+    for (const { providerId, bytes } of job.savedState?.on ?? []) {
+      const node = this.fleet.find(providerId)?.node ?? -1;
+      if (node < 0 || !mayTake(node)) continue;
+      const { label } = this.fleet.cluster.stateOf(node);
+      const weight = shape.weigh(label, this.fleet.labels[label], bytesToFetch(job.savedState, bytes));
+      const there = this.#placer.best(
+        task,
+        (each) => (each === label ? weight : null),
+        (each) => each === node,
+      );
+      if (there && there.weightedMilli <= best.weightedMilli && this.#allows(there, job, heads, nowMs))
+        best = there;
+    }
+    return best;
+  }
+
+  /** Of a job whose state lies on some machines: as if it had to be fetched, which holds for all others. */
+  #weigherFor(shape: JobShape, job: QueuedJob): (label: number) => number | null {
+    const fetchBytes = bytesToFetch(job.savedState, 0);
+    if (fetchBytes === 0) return this.#weigherOf(shape);
+    const weights: (number | null | undefined)[] = [];
+    return (label) => {
+      const known = weights[label];
+      if (known !== undefined) return known;
+      const weight = shape.weigh(label, this.fleet.labels[label], fetchBytes);
+      weights[label] = weight;
+      return weight;
+    };
   }
 
   /** One for each shape, not for each job: they are asked for every state of every machine. */
@@ -303,6 +359,15 @@ export class Matcher {
 }
 
 const noNodes: ReadonlySet<number> = new Set();
+
+function stateOn(state: SavedState | null, providerId: ProviderId): StateThere | null {
+  const there = state?.on.find((each) => each.providerId === providerId);
+  return state && there ? { bytes: state.bytes, thereBytes: there.bytes } : null;
+}
+
+function bytesToFetch(state: SavedState | null, thereBytes: number): number {
+  return state ? Math.max(0, state.bytes - thereBytes) : 0;
+}
 
 interface Standing {
   account: Account;

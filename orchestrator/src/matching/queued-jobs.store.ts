@@ -87,6 +87,18 @@ const machineToAvoid = sql<ProviderId | null>`case when ${jobs.attempts} > 0 the
   )}) then last.provider_id end
   from leases last where last.job_id = ${jobs.id} order by last.attempt desc limit 1) end`;
 
+/** Machines with the job's state that are weighed; more would not be better. */
+const mostKeepers = 8;
+
+/** Who still has the state that the job's next try begins with; asked only of jobs that have one. */
+const savedState = sql<QueuedJob['savedState']>`case when ${jobs.checkpointId} is not null then (
+  select jsonb_build_object('bytes', size_bytes, 'on', keepers) from checkpoints, (
+    select jsonb_agg(jsonb_build_object('providerId', provider_id, 'bytes', bytes)) as keepers from (
+      select provider_id, bytes from kept_states
+      where job_id = ${jobs.id} and counted_for = ${jobs.checkpointId} and bytes > 0
+      order by bytes desc, provider_id limit ${mostKeepers}) most) kept
+  where checkpoints.id = ${jobs.checkpointId} and keepers is not null) end`;
+
 type QueuedRow = Omit<QueuedJob, 'needs' | 'gang'> & {
   needs: string;
   gangId: GroupId | null;
@@ -100,7 +112,7 @@ const needsText = sql<string>`row(${sql.join(Object.values(needsColumns), sql`, 
 const selectQueued = sql`select jobs.id, jobs.user_id as "userId", jobs.image, jobs.priority, ${needsText} as needs,
     (extract(epoch from jobs.queued_at) * 1000)::float8 as "queuedAtMs",
     greatest(0, coalesce(extract(epoch from jobs.not_before - now()) * 1000, 0))::float8 as "backoffMs",
-    ${machineToAvoid} as avoid, gang.id as "gangId", gang.size as "gangSize",
+    ${machineToAvoid} as avoid, ${savedState} as "savedState", gang.id as "gangId", gang.size as "gangSize",
     -- Of a gang that has never run nobody has spoiled anything.
     case when gang.id is not null and jobs.attempts > 0 then ${spoilersOf(sql`gang.id`)} end as "gangSpoiledBy"
   from jobs left join job_groups gang on gang.id = jobs.group_id and gang.kind = 'gang' `;

@@ -41,6 +41,7 @@ export function quoteTerms(spec: JobSpec, defaultMaxPricePerHourMicros: bigint):
     regions: spec.requirements.regions,
     minReliabilityMilli: Math.round(spec.requirements.min_reliability * 1_000),
     minTier: spec.requirements.min_tier,
+    networkMode: spec.network.mode,
     class: spec.class,
     maxPricePerHourMicros:
       spec.max_price_per_hour_micros === null

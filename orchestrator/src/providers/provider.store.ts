@@ -100,6 +100,8 @@ export async function openSession(
       moveGraceSeconds: inventory.move_grace_seconds,
       region: inventory.region,
       cudaVersion: inventory.cuda_version,
+      networks: inventory.networks,
+      networkNote: inventory.network_note,
       cachedImages: inventory.cached_images,
       lastSeenAt: sql`now()`,
     })

@@ -157,6 +157,7 @@ async function specsByMachine(
       variables: memberVariables(job, group, peers),
       resumed: lease.resumedFrom !== null,
       checkpoint: job.checkpoint,
+      network: { mode: job.networkMode, allow: job.networkAllow },
       stop_after_silence_seconds: stopAfterSilenceSeconds(deps.settings, job),
       time_limit_seconds: Math.max(1, Math.ceil(leftSeconds(job))),
       stop_grace_seconds: job.stopGraceSeconds,

@@ -31,6 +31,8 @@ export const testInventory: Inventory = {
   move_grace_seconds: 600,
   region: '',
   cuda_version: null,
+  networks: ['none', 'allowlist', 'internet'],
+  network_note: '',
   cached_images: [],
 };
 

@@ -19,6 +19,7 @@ export function testMachine(name: string, change: Partial<MachineView> = {}): Ma
     sharesGpus: false,
     region: 'eu-west',
     cudaVersion: '12.2',
+    networks: ['none', 'allowlist', 'internet'],
     diskMibFree: 100_000,
     tier: 'verified',
     reliabilityMilli: 950,

@@ -10,6 +10,7 @@ const terms: OwnerTerms = {
   memoryMib: 8_000,
   gpuUuids: ['GPU-a', 'GPU-b'],
   sharesGpus: false,
+  networks: ['none', 'allowlist'],
   spotPercent: 100,
 };
 const nothing: TakenResources = { tasks: 0, cpus: 0, memoryMib: 0, gpus: noneAllocated };

@@ -1,4 +1,5 @@
 import { limits } from '@computefabric/protocol/limits';
+import type { NetworkMode } from '@computefabric/protocol/network';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import type { OwnerPrices } from '../config.ts';
@@ -14,6 +15,8 @@ export interface OwnerTerms {
   sharesGpus: boolean;
   /** Percent of the prices that a spot job pays. */
   spotPercent: number;
+  /** What tasks may reach from here. */
+  networks: readonly NetworkMode[];
 }
 
 /** What tasks on the machine take already. */
@@ -34,11 +37,12 @@ export function admit(offer: TaskSpec, terms: OwnerTerms, taken: TakenResources)
 
 /** The parts of a job that reach the engine have to be what any renter may ask for, whoever sends them. */
 function malformed(offer: TaskSpec): string | null {
-  const { image, command, env } = jobSpec.shape;
+  const { image, command, env, network } = jobSpec.shape;
   const parts = [
     ['image', image.safeParse(offer.image)],
     ['command', command.safeParse(offer.command)],
     ['env', env.safeParse(offer.env)],
+    ['network', network.safeParse(offer.network)],
   ] as const;
   for (const [name, parsed] of parts) {
     if (!parsed.success) return `${name}: ${parsed.error.issues[0]?.message ?? 'is not valid'}`;
@@ -81,6 +85,8 @@ function doesNotFit(offer: TaskSpec, terms: OwnerTerms, taken: TakenResources): 
     return 'not enough CPU cores are free';
   if (offer.memory_mib < 16 || offer.memory_mib > terms.memoryMib - taken.memoryMib)
     return 'not enough memory is free';
+  if (!terms.networks.includes(offer.network.mode))
+    return `jobs get no network of the kind ${offer.network.mode}`;
   if (new Set(offer.gpu_uuids).size !== offer.gpu_uuids.length) return 'a GPU is named twice';
   if (offer.gpu_milli < 1_000 && !terms.sharesGpus) return 'the owner does not share GPUs';
   if (!(offer.gpu_milli >= 1) || offer.gpu_milli > 1_000) return 'a GPU has 1 to 1000 thousandths';

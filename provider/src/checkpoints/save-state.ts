@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
+import type { CheckpointId } from '@computefabric/protocol/ids';
 import { limits } from '@computefabric/protocol/limits';
 import { toError } from '@computefabric/runtime/errors';
 import { pause } from '@computefabric/runtime/wait';
@@ -9,6 +10,7 @@ import { LeaseGone } from '../control-plane/lease-reports.ts';
 import { msBetween } from '../home/boot-clock.ts';
 import type { TaskContext } from '../tasks/task-context.ts';
 import { StateCutter } from './cut-state.ts';
+import { chunksOf } from './kept-states.ts';
 
 /** A program stands still while its state is read; a larger or slower state is not saved. */
 const frozenSeconds = 120;
@@ -22,7 +24,10 @@ const senders = 4;
 /** A chunk that was there when asked can be gone when it counts; after so many rounds the save is given up. */
 const mostRounds = 4;
 
-type SavingTask = Pick<TaskContext, 'journal' | 'driver' | 'reports' | 'output' | 'log' | 'bootClock'>;
+type SavingTask = Pick<
+  TaskContext,
+  'journal' | 'driver' | 'reports' | 'output' | 'log' | 'bootClock' | 'states'
+>;
 
 /** Saves the state of a running program at its job's pace until the signal aborts. One save at a time. */
 export async function keepSaving(task: SavingTask, containerId: string, signal: AbortSignal): Promise<void> {
@@ -63,6 +68,8 @@ class StateSaver {
   readonly #containerId: string;
   /** Chunks of the last checkpoint: stored for as long as it is one of the newest two. */
   #known: ReadonlySet<string> = new Set();
+  /** The last checkpoint, where this machine keeps it. */
+  #kept: CheckpointId | null = null;
 
   constructor(task: SavingTask, containerId: string) {
     this.#task = task;
@@ -93,8 +100,8 @@ class StateSaver {
   }
 
   async #save(signal: AbortSignal): Promise<boolean> {
-    const { journal, driver, reports, output, log } = this.#task;
-    const terms = journal.record.spec.checkpoint;
+    const { journal, driver, reports, output, log, states } = this.#task;
+    const { checkpoint: terms, job_id: job } = journal.record.spec;
     if (!terms) return false;
     const startedAt = performance.now();
     if (terms.command !== null && !journal.record.exit && !(await this.#runCommand(terms.command, signal)))
@@ -102,6 +109,8 @@ class StateSaver {
     // Before the state is read: work up to this moment is in it, and not a moment more is claimed.
     const checkpoint = await reports.beginCheckpoint(signal);
     if (checkpoint === null) return false;
+    // It has given way to others: what is to be kept is all of the next one.
+    if (this.#kept !== null && !states.holds(job, this.#kept)) this.#known = new Set();
     const cutter = await StateCutter.open(journal.files.state, this.#known);
     const { bytes, skipped, skippedCount } = await driver.readState(
       this.#containerId,
@@ -115,14 +124,18 @@ class StateSaver {
       throw new ContainerError('state-too-large', 'the names of the files in it are too long together');
     }
     const sha256 = createHash('sha256').update(manifest).digest('hex');
+    const chunks = chunksOf(cutter.manifest);
+    const kept = states.fits(sumOf(chunks));
     let missing = await this.#askMissing([...cutter.fresh.keys()], signal);
     for (let round = 0; ; round += 1) {
       await this.#send(cutter, missing, signal);
-      missing = await reports.commitCheckpoint(checkpoint, { sha256, bytes: manifest }, signal);
+      missing = await reports.commitCheckpoint(checkpoint, { sha256, bytes: manifest, kept }, signal);
       if (missing.length === 0) break;
       if (round === mostRounds) throw new Error('the market keeps losing chunks of it');
     }
-    this.#known = new Set(cutter.manifest.files.flatMap((file) => file.chunks));
+    this.#known = new Set(chunks.keys());
+    const isKept = kept && (await states.keep(job, checkpoint, chunks, cutter.fresh.values()));
+    this.#kept = isKept ? checkpoint : null;
     log.info(
       {
         checkpoint_id: checkpoint,
@@ -182,6 +195,10 @@ class StateSaver {
       failed.abort();
     }
   }
+}
+
+function sumOf(chunks: ReadonlyMap<string, number>): number {
+  return [...chunks.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
 class CommandFailed extends Error {}

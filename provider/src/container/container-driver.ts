@@ -1,4 +1,6 @@
 import type { Readable } from 'node:stream';
+import type { TaskPriority } from './task-priority.ts';
+import type { NetworkMode } from '@computefabric/protocol/network';
 
 /**
  * What the agent needs from a container engine, and nothing more. `docker-driver.ts` speaks to a real engine,
@@ -12,6 +14,9 @@ export interface ContainerDriver {
   /** Asks the engine who it is. Throws `engine-unreachable` with a sentence the owner can act on. */
   ping(): Promise<EngineInfo>;
 
+  /** What tasks may reach from this machine, and why not more. Proven by trying, not by belief. */
+  networks(): Promise<NetworkOffer>;
+
   /** Names under which images are on this engine, as a job may write them; at most so many. */
   imageNames(most: number): Promise<string[]>;
 
@@ -22,8 +27,8 @@ export interface ContainerDriver {
   pullImage(reference: string, options: PullOptions): Promise<LocalImage>;
 
   /**
-   * Makes the container and, for `bridge`, its own network; starts nothing. `/outputs` exists in it, writable
-   * by every user. Settings come from the fixed template and are read back: a difference throws
+   * Makes the container in a network namespace of its own, whose rules are in force already; starts nothing.
+   * `/outputs` exists in it, writable by every user. Settings come from the fixed template and are read back: a difference throws
    * `template-mismatch` and leaves nothing behind. A second call for the same lease throws `task-exists`.
    */
   createTask(spec: TaskSpec): Promise<string>;
@@ -65,6 +70,9 @@ export interface ContainerDriver {
 
   /** SIGKILL now. An ended task is fine. */
   killTask(containerId: string): Promise<void>;
+
+  /** Lets a task's program have less of the processor, or as much as before; a task that has ended is fine. */
+  prioritizeTask(containerId: string, priority: TaskPriority, cpus: number): Promise<void>;
 
   /** Null when the engine knows no such container. */
   inspectTask(containerId: string): Promise<TaskStatus | null>;
@@ -118,13 +126,19 @@ export interface ContainerDriver {
 
   /**
    * Removes everything that the lease has on this engine: its container, running or not, the anonymous volumes
-   * and the network. By lease and not by container, so that it also finishes what a crash left half done; having
+   * and what holds its network. By lease and not by container, so that it also finishes what a crash left half done; having
    * nothing to remove is fine.
    */
   removeLease(leaseId: string): Promise<void>;
 
-  /** Every container and network that carries this agent's label, in any state. */
+  /** Every container of a task that carries this agent's label, in any state. */
   listOwned(): Promise<OwnedResource[]>;
+}
+
+export interface NetworkOffer {
+  modes: NetworkMode[];
+  /** For the owner and for renters; null when there is nothing to say. */
+  note: string | null;
 }
 
 export interface EngineInfo {
@@ -198,8 +212,14 @@ export interface TaskSpec {
   shmBytes: number;
   /** UUIDs of real GPUs; empty for none and for simulated ones. */
   gpuUuids: readonly string[];
-  /** `none` has only the loopback; `bridge` is a network of the task's own. */
-  network: 'none' | 'bridge';
+  network: TaskNetwork;
+}
+
+/** What the task may reach. Never the machine itself, its owner's network or another task. */
+export interface TaskNetwork {
+  mode: NetworkMode;
+  /** With `allowlist`: the servers, as a job may name them. */
+  allow: readonly string[];
 }
 
 export type OutputStream = 'stdout' | 'stderr';
@@ -328,14 +348,11 @@ export interface OutputCollection {
   truncated: boolean;
 }
 
-export type OwnedResource =
-  | {
-      kind: 'container';
-      id: string;
-      leaseId: string;
-      jobId: string;
-      fence: number;
-      state: TaskState;
-      createdAt: Date;
-    }
-  | { kind: 'network'; id: string; leaseId: string; createdAt: Date };
+export interface OwnedResource {
+  id: string;
+  leaseId: string;
+  jobId: string;
+  fence: number;
+  state: TaskState;
+  createdAt: Date;
+}

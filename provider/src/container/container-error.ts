@@ -38,7 +38,8 @@ export type ContainerErrorCode =
   /** The engine did not apply the fixed settings; the container was removed. */
   | 'template-mismatch'
   | 'gpu-unavailable'
-  | 'network-failed'
+  /** This machine cannot give the task the network that it asks for. */
+  | 'network-unavailable'
   /** The prepared network that a task was to join has gone: the task can be made anew, with one of its own. */
   | 'network-gone'
   | 'start-failed'

@@ -7,7 +7,7 @@ import type { DockerEngine } from './docker-engine.ts';
 import { containerReply, type ImageReply } from './engine-replies.ts';
 import { findTemplateMismatch, hostConfig, type TaskHostConfig } from './host-config.ts';
 import { holderOf, type NetworkHolders } from './network-holders.ts';
-import { listOwned, removeLease } from './owned-resources.ts';
+import { removeLease } from './owned-resources.ts';
 import { directoryArchive, type PreparedImages } from './prepared-images.ts';
 import { OUTPUTS_DIRECTORY, taskEnvironment } from './task-environment.ts';
 import { taskLabels } from './task-labels.ts';
@@ -23,8 +23,9 @@ export interface CreateNeeds {
   engineLogFileBytes: number;
   /** What the image brings along; null when it is not there. */
   inspectImage: (reference: string) => Promise<ImageReply | null>;
-  /** Prepared networks and images; null makes each task from nothing. */
+  /** Gives each task its network; null gives loopback alone, from nothing. */
   holders: NetworkHolders | null;
+  /** Prepared images; null makes each task from nothing. */
   images: PreparedImages | null;
 }
 
@@ -39,17 +40,14 @@ export async function createTask(
   const name = resourceName(agentId, spec.leaseId);
   const settings = hostConfig({
     spec,
-    networkMode: spec.network === 'none' ? (holders?.take() ?? 'none') : name,
+    networkMode: await networkMode(holders, spec),
     imageVolumes: image.Config.Volumes,
     stateDirectory: spec.stateDirectory,
     engineLogFileBytes,
   });
   const body = createRequest(agentId, spec, image, name, settings);
 
-  if (spec.network === 'bridge') await makeRoomForNetwork(engine, agentId, spec.leaseId);
-
   try {
-    if (spec.network === 'bridge') await createNetwork(engine, agentId, spec, name);
     const directories = directoriesOf(spec);
     const prepared = images?.take(image, directories) ?? null;
     let containerId = prepared && (await createContainer(engine, { ...body, Image: prepared }));
@@ -83,13 +81,10 @@ function directoriesOf({ stateDirectory }: TaskSpec): string[] {
   return [OUTPUTS_DIRECTORY, ...(stateDirectory === null ? [] : [stateDirectory])];
 }
 
-/** A network without a container: an earlier try to create died between the two. */
-async function makeRoomForNetwork(engine: DockerEngine, agentId: string, leaseId: string): Promise<void> {
-  const owned = (await listOwned(engine, agentId)).filter((resource) => resource.leaseId === leaseId);
-  if (owned.some((resource) => resource.kind === 'container')) {
-    throw new ContainerError('task-exists', `the lease ${leaseId} has a container already`);
-  }
-  if (owned.length > 0) await removeLease(engine, agentId, leaseId);
+async function networkMode(holders: NetworkHolders | null, { network }: TaskSpec): Promise<string> {
+  if (holders !== null) return await holders.take(network);
+  if (network.mode === 'none') return 'none';
+  throw new ContainerError('network-unavailable', 'this agent gives tasks no network');
 }
 
 /** What is sent to the engine. Everything but numbers, identity, command and environment is the same for all. */
@@ -135,33 +130,6 @@ function resourceName(agentId: string, leaseId: string): string {
 
 function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-async function createNetwork(
-  engine: DockerEngine,
-  agentId: string,
-  spec: TaskSpec,
-  name: string,
-): Promise<void> {
-  try {
-    await engine.call('creating the network', REQUEST_SECONDS, (client, signal) =>
-      client.createNetwork({
-        Name: name,
-        Driver: 'bridge',
-        CheckDuplicate: true,
-        Labels: taskLabels(agentId, spec),
-        Options: {
-          // A name that firewall rules can match. Linux allows 15 characters.
-          'com.docker.network.bridge.name': `cfj-${digest(name).slice(0, 11)}`,
-          'com.docker.network.bridge.enable_icc': 'false',
-        },
-        abortSignal: signal,
-      }),
-    );
-  } catch (error) {
-    if (!isContainerError(error, 'engine-refused')) throw error;
-    throw new ContainerError('network-failed', error.message, { cause: error });
-  }
 }
 
 /** Null when the image is not there (any more). */

@@ -96,7 +96,7 @@ describe('what a task gets from the Docker engine', () => {
       pidsLimit: 128,
       shmBytes: 4 * MIB,
       gpuUuids: [],
-      network: 'none',
+      network: { mode: 'none', allow: [] },
       ...change,
     };
   }
@@ -171,7 +171,6 @@ describe('what a task gets from the Docker engine', () => {
       cpus: fc.integer({ min: 1, max: 100 }).map((n) => n / 100),
       memoryBytes: fc.integer({ min: 16 * MIB, max: 512 * MIB }),
       pidsLimit: fc.integer({ min: 16, max: 4096 }),
-      network: fc.constantFrom('none' as const, 'bridge' as const),
     });
     // createTask compares every setting itself and throws when one differs.
     for (const change of fc.sample(numbersOfSpec, { numRuns: 12, seed: 7 })) {
@@ -201,7 +200,7 @@ describe('what a task gets from the Docker engine', () => {
       settings.MemorySwap = -1;
     });
     try {
-      const spec = specOf({ network: 'bridge' });
+      const spec = specOf();
       const creating = new DockerDriver({ address: meddling.address, agentId }).createTask(spec);
       await expect(creating).rejects.toMatchObject({
         code: 'template-mismatch',
@@ -211,20 +210,6 @@ describe('what a task gets from the Docker engine', () => {
     } finally {
       await meddling.close();
     }
-  });
-
-  test('a bridge is the task’s own, and its interface is gone with it', async () => {
-    const spec = specOf({ network: 'bridge', command: 'ls /sys/class/net' });
-    const { out } = await outputOf(spec);
-    expect(out).toBe('eth0\nlo\n');
-    const [network] = (await driver.listOwned()).filter(({ kind }) => kind === 'network');
-    const { Options } = await client.getNetwork(network?.id ?? '').inspect();
-    const bridge = Options?.['com.docker.network.bridge.name'] ?? '';
-    expect(bridge).toMatch(/^cfj-[0-9a-f]{11}$/);
-    expect(Options?.['com.docker.network.bridge.enable_icc']).toBe('false');
-    await driver.removeLease(spec.leaseId);
-    expect((await outputOf(specOf({ command: 'true' }))).exit.exitCode).toBe(0);
-    await expect(client.getNetwork(network?.id ?? '').inspect()).rejects.toMatchObject({ statusCode: 404 });
   });
 
   test('a GPU that the engine cannot pass in is told apart from other failures', async () => {

@@ -7,6 +7,7 @@ import type {
   InsideResult,
   LiveOutput,
   LocalImage,
+  NetworkOffer,
   OutputCollection,
   OutputFileSink,
   OutputLimits,
@@ -37,12 +38,14 @@ import {
   versionReply,
 } from './engine-replies.ts';
 import { ENGINE_LOG_FILE_BYTES } from './host-config.ts';
+import { type EgressOptions, TaskEgress } from './network/task-egress.ts';
 import { NetworkHolders } from './network-holders.ts';
 import { listOwned, removeLease, taskState } from './owned-resources.ts';
 import { PreparedImages } from './prepared-images.ts';
 import { classifyStartFailure } from './start-failure.ts';
 import { OUTPUTS_DIRECTORY } from './task-environment.ts';
 import { readLabels } from './task-labels.ts';
+import { setPriority, type TaskPriority } from './task-priority.ts';
 import { waitTask } from './wait-task.ts';
 
 const PING_SECONDS = 5;
@@ -57,11 +60,22 @@ export interface DockerDriverOptions {
   agentId: string;
   /** Size of one of the two files of a task's log inside the engine. Only a test has reason to change it. */
   engineLogFileBytes?: number;
+  /** Lets tasks out; without it each has loopback alone. */
+  egress?: EgressOptions;
   /** Keeps a network namespace ready for the next task, which starts in half the time; `close` removes it. */
   prepareNetworks?: boolean;
   /** Keeps images that have the directories of tasks in them, which saves making these; `close` removes them. */
   prepareImages?: boolean;
 }
+
+/** For a driver that lets nobody out. */
+const noEgress: EgressOptions = {
+  most: 'none',
+  denied: [],
+  resolvers: [],
+  megabitsPerSecond: null,
+  onProblem: () => undefined,
+};
 
 /** Images whose settings are remembered: more than run on one machine within a while. */
 const MOST_IMAGES_KNOWN = 64;
@@ -71,6 +85,7 @@ export class DockerDriver implements ContainerDriver {
   readonly #engine: DockerEngine;
   readonly #agentId: string;
   readonly #engineLogFileBytes: number;
+  readonly #egress: TaskEgress;
   readonly #holders: NetworkHolders | null;
   readonly #images: PreparedImages | null;
   /** By id, which names one content for ever. */
@@ -82,6 +97,7 @@ export class DockerDriver implements ContainerDriver {
     address,
     agentId,
     engineLogFileBytes = ENGINE_LOG_FILE_BYTES,
+    egress,
     prepareNetworks = false,
     prepareImages = false,
   }: DockerDriverOptions) {
@@ -89,7 +105,11 @@ export class DockerDriver implements ContainerDriver {
     this.#engine = new DockerEngine(address);
     this.#agentId = agentId;
     this.#engineLogFileBytes = engineLogFileBytes;
-    this.#holders = prepareNetworks ? new NetworkHolders(this.#engine, agentId) : null;
+    this.#egress = new TaskEgress(agentId, 'socketPath' in address, egress ?? noEgress);
+    this.#holders =
+      prepareNetworks || egress
+        ? new NetworkHolders(this.#engine, agentId, egress ? this.#egress : null)
+        : null;
     this.#images = prepareImages ? new PreparedImages(this.#engine, agentId) : null;
     this.#holders?.prepareSoon();
   }
@@ -117,6 +137,10 @@ export class DockerDriver implements ContainerDriver {
       securityOptions: info.SecurityOptions,
       runtimes: info.Runtimes,
     };
+  }
+
+  async networks(): Promise<NetworkOffer> {
+    return (await this.#holders?.offer()) ?? { modes: ['none'], note: null };
   }
 
   imageNames(most: number): Promise<string[]> {
@@ -220,6 +244,10 @@ export class DockerDriver implements ContainerDriver {
     );
   }
 
+  prioritizeTask(containerId: string, priority: TaskPriority, cpus: number): Promise<void> {
+    return setPriority(this.#engine, containerId, priority, cpus);
+  }
+
   async inspectTask(containerId: string): Promise<TaskStatus | null> {
     try {
       const reply = await this.#engine.call('inspecting the task', INSPECT_SECONDS, (client, signal) =>
@@ -292,9 +320,10 @@ export class DockerDriver implements ContainerDriver {
     await removeLease(this.#engine, this.#agentId, leaseId);
   }
 
-  /** Removes what is kept ready for tasks to come. */
+  /** Removes what is kept ready for tasks to come, and the machine's rules for their networks. */
   async close(): Promise<void> {
-    await (this.#holders ?? new NetworkHolders(this.#engine, this.#agentId)).close();
+    await (this.#holders ?? new NetworkHolders(this.#engine, this.#agentId, null)).close();
+    await this.#egress.close();
     await (this.#images ?? new PreparedImages(this.#engine, this.#agentId)).close();
   }
 

@@ -83,7 +83,7 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
         pidsLimit: 128,
         shmBytes: 8 * MIB,
         gpuUuids: [],
-        network: 'none',
+        network: { mode: 'none', allow: [] },
         ...change,
       };
     }
@@ -456,13 +456,12 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
     });
 
     describe('what belongs to whom', () => {
-      test('a task is listed with its lease and fence, and gone with its network after removal', async () => {
-        const spec = specOf({ command: programs.sleeper.command, network: 'bridge' });
+      test('a task is listed with its lease and fence, and gone after removal', async () => {
+        const spec = specOf({ command: programs.sleeper.command });
         const id = await driver.createTask(spec);
         const { leaseId, jobId } = spec;
         expect(await ofLease(leaseId)).toEqual([
-          expect.objectContaining({ kind: 'container', id, leaseId, jobId, fence: 4, state: 'created' }),
-          expect.objectContaining({ kind: 'network', leaseId }),
+          expect.objectContaining({ id, leaseId, jobId, fence: 4, state: 'created' }),
         ]);
         await driver.startTask(id);
         expect(await driver.inspectTask(id)).toEqual({
@@ -489,7 +488,7 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
       });
 
       test('another agent on the same engine neither sees nor removes it', async () => {
-        const spec = specOf({ network: 'bridge' });
+        const spec = specOf();
         const id = await driver.createTask(spec);
         const stranger = engine.driver(`${agentId}-other`);
         expect(await stranger.listOwned()).toEqual([]);
@@ -498,10 +497,10 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
       });
 
       test('a lease has one container', async () => {
-        const spec = specOf({ network: 'bridge' });
+        const spec = specOf();
         await driver.createTask(spec);
         await expect(driver.createTask(spec)).rejects.toMatchObject({ code: 'task-exists' });
-        expect(await ofLease(spec.leaseId)).toHaveLength(2);
+        expect(await ofLease(spec.leaseId)).toHaveLength(1);
       });
 
       test('a task that cannot be is refused by name, and leaves nothing', async () => {
@@ -513,7 +512,7 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
           [{ gpuUuids: ['all'] }, 'task-spec-invalid'],
         ];
         for (const [change, code] of refused) {
-          const spec = specOf({ network: 'bridge', ...change });
+          const spec = specOf(change);
           await expect(driver.createTask(spec), code).rejects.toMatchObject({ code });
           expect(await ofLease(spec.leaseId)).toEqual([]);
         }

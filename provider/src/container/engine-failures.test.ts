@@ -57,7 +57,7 @@ describe('why a start failed, from the words of the engine', () => {
     ['exec /train: exec format error', 'command-not-found'],
     ['exec: "/data": permission denied: unknown', 'command-not-found'],
     ['mkdir /var/lib/docker/overlay2/x: no space left on device', 'disk-full'],
-    ['failed to create endpoint cf on network cf-1: failed to add the host', 'network-failed'],
+    ['failed to create endpoint cf on network cf-1: failed to add the host', 'network-unavailable'],
     ['error setting rlimit type 7: operation not permitted: unknown', 'start-failed'],
   ] as const)('%s', (sentence, code) => {
     expect(classifyStartFailure(sentence)).toBe(code);

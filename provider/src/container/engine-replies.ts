@@ -70,6 +70,8 @@ export const containerReply = z.object({
   Id: z.string(),
   State: z.object({
     Status: z.string(),
+    /** Of its first process, on the engine's machine; 0 when it does not run. */
+    Pid: z.number().default(0),
     ExitCode: z.number().default(0),
     OOMKilled: z.boolean().default(false),
     Error: z.string().default(''),
@@ -98,8 +100,6 @@ export const containerListReply = z.array(
     HostConfig: z.object({ NetworkMode: z.string().default('') }).default({ NetworkMode: '' }),
   }),
 );
-
-export const networkListReply = z.array(z.object({ Id: z.string(), Labels: textMap, Created: z.string() }));
 
 /** One line of a pull's progress. */
 export const pullLine = z.object({

@@ -10,6 +10,7 @@ import type {
   InsideResult,
   LiveOutput,
   LocalImage,
+  NetworkOffer,
   OutputCollection,
   OutputFileSink,
   OutputLimits,
@@ -30,6 +31,7 @@ import { FakeContainer, type FakeProgram } from './fake-container.ts';
 import { parseImageReference, writtenNames } from './image-reference.ts';
 import { readStateArchive } from './state-archive.ts';
 import { taskEnvironment } from './task-environment.ts';
+import type { TaskPriority } from './task-priority.ts';
 import { checkTaskSpec } from './task-spec.ts';
 
 export interface FakeImage {
@@ -50,8 +52,9 @@ export class FakeEngine {
   readonly registry = new Map<string, FakeRegistryEntry>();
   /** What a command does. A shell command is looked up as it is, a list joined by spaces. */
   readonly programs = new Map<string, FakeProgram>();
+  /** What each task has of the processor. */
+  readonly priorities = new Map<string, TaskPriority>();
   readonly containers = new Map<string, FakeContainer>();
-  readonly networks = new Map<string, { agentId: string; leaseId: string; createdAt: Date }>();
   /** False: nobody answers. What runs goes on. */
   reachable = true;
   #lastId = 0;
@@ -100,6 +103,11 @@ export class FakeDriver implements ContainerDriver {
     return writtenNames([...this.#engine.images.keys()]).slice(0, most);
   }
 
+  async networks(): Promise<NetworkOffer> {
+    await this.#turn();
+    return { modes: ['none', 'allowlist', 'internet'], note: null };
+  }
+
   async imagePresent(reference: string): Promise<LocalImage | null> {
     await this.#turn();
     const name = this.#imageName(reference);
@@ -139,14 +147,8 @@ export class FakeDriver implements ContainerDriver {
     if (!image) throw new ContainerError('image-not-found', `the image ${spec.image} is not on this machine`);
     const program = this.#programOf(spec, image);
     const env = taskEnvironment(spec, []);
-    if (
-      (await this.listOwned()).some(({ kind, leaseId }) => kind === 'container' && leaseId === spec.leaseId)
-    ) {
+    if ((await this.listOwned()).some(({ leaseId }) => leaseId === spec.leaseId)) {
       throw new ContainerError('task-exists', `the lease ${spec.leaseId} has a container already`);
-    }
-    if (spec.network === 'bridge') {
-      const network = { agentId: this.#agentId, leaseId: spec.leaseId, createdAt: new Date() };
-      this.#engine.networks.set(this.#engine.newId(), network);
     }
     const id = this.#engine.newId();
     this.#engine.containers.set(id, new FakeContainer({ id, agentId: this.#agentId, spec, env, program }));
@@ -257,6 +259,11 @@ export class FakeDriver implements ContainerDriver {
     return answer ? answer() : { exitCode: 127, output: 'not found' };
   }
 
+  prioritizeTask(containerId: string, priority: TaskPriority): Promise<void> {
+    this.#engine.priorities.set(containerId, priority);
+    return Promise.resolve();
+  }
+
   async thawTask(containerId: string): Promise<void> {
     await this.#container(containerId);
   }
@@ -264,11 +271,8 @@ export class FakeDriver implements ContainerDriver {
   async removeLease(leaseId: string): Promise<void> {
     for (const resource of await this.listOwned()) {
       if (resource.leaseId !== leaseId) continue;
-      if (resource.kind === 'network') this.#engine.networks.delete(resource.id);
-      else {
-        this.#engine.containers.get(resource.id)?.remove();
-        this.#engine.containers.delete(resource.id);
-      }
+      this.#engine.containers.get(resource.id)?.remove();
+      this.#engine.containers.delete(resource.id);
     }
   }
 
@@ -278,10 +282,7 @@ export class FakeDriver implements ContainerDriver {
     for (const [id, { agentId, status, createdAt }] of this.#engine.containers) {
       if (agentId !== this.#agentId) continue;
       const { leaseId, jobId, fence, state } = status;
-      owned.push({ kind: 'container', id, leaseId, jobId, fence, state, createdAt });
-    }
-    for (const [id, { agentId, leaseId, createdAt }] of this.#engine.networks) {
-      if (agentId === this.#agentId) owned.push({ kind: 'network', id, leaseId, createdAt });
+      owned.push({ id, leaseId, jobId, fence, state, createdAt });
     }
     return owned;
   }

@@ -18,7 +18,7 @@ function settings(
   const spec = testTaskSpec(change);
   return hostConfig({
     spec,
-    networkMode: spec.network === 'none' ? 'none' : 'cf-net',
+    networkMode: spec.network.mode === 'none' ? 'none' : 'cf-net',
     imageVolumes,
     stateDirectory,
     engineLogFileBytes: ENGINE_LOG_FILE_BYTES,
@@ -111,7 +111,10 @@ test('whatever a job asks for, only the numbers, the GPUs and the kind of networ
     pidsLimit: fc.integer({ min: 1 }),
     shmBytes: fc.integer({ min: 1 }),
     gpuUuids: fc.array(fc.string()),
-    network: fc.constantFrom('none' as const, 'bridge' as const),
+    network: fc.record({
+      mode: fc.constantFrom('none' as const, 'internet' as const),
+      allow: fc.constant([]),
+    }),
     // What a hostile orchestrator may send beside what is asked for.
     Privileged: fc.boolean(),
     Binds: fc.array(fc.string()),
@@ -129,7 +132,7 @@ test('whatever a job asks for, only the numbers, the GPUs and the kind of networ
         MemorySwap: spec.memoryBytes,
         PidsLimit: spec.pidsLimit,
         ShmSize: spec.shmBytes,
-        NetworkMode: spec.network === 'none' ? 'none' : 'cf-net',
+        NetworkMode: spec.network.mode === 'none' ? 'none' : 'cf-net',
         DeviceRequests:
           spec.gpuUuids.length === 0
             ? []

@@ -67,7 +67,7 @@ async function joinedTask(leaseId: string, command: string): Promise<{ id: strin
 }
 
 function spec(leaseId: string, command: string): TaskSpec {
-  return testTaskSpec({ image, leaseId, command, network: 'none' });
+  return testTaskSpec({ image, leaseId, command, network: { mode: 'none', allow: [] } });
 }
 
 async function output(containerId: string): Promise<string> {
@@ -115,10 +115,10 @@ test('what a dead agent kept ready is removed by its next process', async () => 
 });
 
 test('a network that a task was given is not cleared away before the container of that is there', async () => {
-  const networks = new NetworkHolders(new DockerEngine(address), agentId);
+  const networks = new NetworkHolders(new DockerEngine(address), agentId, null);
   const given = async () => {
-    const mode = networks.take();
-    if (mode === null) throw new Error('no network is ready');
+    const mode = await networks.take({ mode: 'none', allow: [] });
+    if (mode === 'none') throw new Error('no network is ready');
     return mode.replace(/^container:/, '');
   };
   const first = await eventually(given);

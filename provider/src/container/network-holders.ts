@@ -2,16 +2,22 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
-import { isContainerError } from './container-error.ts';
+import { toError } from '@computefabric/runtime/errors';
+import type { NetworkOffer, TaskNetwork } from './container-driver.ts';
+import { ContainerError, isContainerError } from './container-error.ts';
 import type { DockerEngine } from './docker-engine.ts';
 import { containerListReply, containerReply } from './engine-replies.ts';
+import { holdProgram } from './network/hold-program.ts';
+import type { TaskEgress } from './network/task-egress.ts';
+import type { TaskLink } from './network/task-links.ts';
 import { labels } from './task-labels.ts';
 
 /*
  * Half of what starting a container takes is making its network namespace. So one is made ahead, while no task is
  * being started: by a container that does nothing, the holder, whose network a task then joins. A holder serves one
- * task alone and goes with it, and it has what every task without a network has, a loopback interface. Without a
- * holder at hand a task gets a namespace of its own, as before: this is only ever quicker.
+ * task alone and goes with it. It has loopback and, where this agent can let tasks out, a way out with its rules in
+ * force (`network/task-egress.ts`): a task starts in a namespace that is guarded already. For a task without a
+ * network the way out is taken away again; without a holder at hand it gets a namespace of its own.
  */
 
 const REQUEST_SECONDS = 30;
@@ -19,7 +25,7 @@ const REQUEST_SECONDS = 30;
 const QUIET_MS = 500;
 /** After a failure, such as an engine that is away. */
 const RETRY_MS = 30_000;
-const IMAGE = 'computefabric/network-holder:2';
+const IMAGE = 'computefabric/network-holder:3';
 /** A holder ends after ten minutes; one that nobody took is replaced well before. */
 const FRESH_MS = 300_000;
 
@@ -30,11 +36,19 @@ export function holderOf(networkMode: string): string | null {
   return asksToJoin.exec(networkMode)?.[1] ?? null;
 }
 
+/** A namespace that nobody has joined yet; with loopback alone where `link` is null. */
+interface Holder {
+  id: string;
+  link: TaskLink | null;
+}
+
 /** Keeps one network namespace ready for the next task. */
 export class NetworkHolders {
   readonly #engine: DockerEngine;
   readonly #agentId: string;
-  #ready: string | null = null;
+  /** Null where tasks are never let out. */
+  readonly #egress: TaskEgress | null;
+  #ready: Holder | null = null;
   #readySince = 0;
   /** Given to tasks whose containers may not be there yet, and when: they must not be taken for spare. */
   readonly #given = new Map<string, number>();
@@ -42,29 +56,69 @@ export class NetworkHolders {
   #preparing: Promise<void> | undefined;
   #closed = false;
 
-  constructor(engine: DockerEngine, agentId: string) {
+  constructor(engine: DockerEngine, agentId: string, egress: TaskEgress | null) {
     this.#engine = engine;
     this.#agentId = agentId;
+    this.#egress = egress;
   }
 
   /**
-   * The network mode that joins a prepared namespace, for one task; null when none is ready. Not looked at once
-   * more: that would cost every task, and the start of one whose holder has gone says so (`network-gone`).
+   * The network mode of one task: that of a prepared namespace, which is not looked at once more, because that would
+   * cost every task, and the start of one whose holder has gone says so (`network-gone`).
+   *
+   * @throws ContainerError `network-unavailable` when tasks cannot be let out
    */
-  take(): string | null {
+  async take(network: TaskNetwork): Promise<string> {
     this.prepareSoon();
-    const id = this.#ready;
+    if (network.mode !== 'none') return `container:${(await this.#takeWithLink()).id}`;
+    const holder = this.#takeReady();
+    if (holder === null) return 'none';
+    if (holder.link !== null) await this.#egress?.cutOff(holder.link);
+    return `container:${holder.id}`;
+  }
+
+  /** One that leads out: the prepared one, the one that is being prepared, or one made now. */
+  async #takeWithLink(): Promise<Holder & { link: TaskLink }> {
+    for (;;) {
+      const { link, id } = this.#takeReady() ?? { id: null, link: null };
+      if (link !== null) return { id, link };
+      if (id !== null) await this.#remove(id);
+      if (this.#preparing === undefined) {
+        // Only one is made at a time: who looks for spare ones would take a half-made one for one of these.
+        let made: (Holder & { link: TaskLink }) | undefined;
+        this.#preparing = this.#makeWithLink()
+          .then((holder) => {
+            made = holder;
+            this.#given.set(holder.id, performance.now());
+          })
+          .finally(() => {
+            this.#preparing = undefined;
+          });
+        await this.#preparing;
+        if (made) return made;
+      } else await this.#preparing.catch(() => undefined); // Its failure is told by the next try, which is ours.
+    }
+  }
+
+  #takeReady(): Holder | null {
+    const holder = this.#ready;
     this.#ready = null;
-    if (id !== null) this.#given.set(id, performance.now());
-    return id === null ? null : `container:${id}`;
+    if (holder !== null) this.#given.set(holder.id, performance.now());
+    return holder;
+  }
+
+  /** What tasks may have here. Waits for a first proof that the rules hold. */
+  async offer(): Promise<NetworkOffer> {
+    if (this.#egress === null) return { modes: ['none'], note: null };
+    return await this.#egress.offer(() => this.#prepareNow());
   }
 
   /** Gives up what is ready: whatever made the last one go may have hit this one too. */
   async drop(): Promise<void> {
-    const id = this.#ready;
+    const holder = this.#ready;
     this.#ready = null;
     this.prepareSoon();
-    if (id !== null) await this.#remove(id);
+    if (holder !== null) await this.#remove(holder.id);
   }
 
   /** Prepares the next one when the machine is quiet. Each call puts that off. */
@@ -72,20 +126,24 @@ export class NetworkHolders {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#preparing ??= this.#prepare()
-        .catch(() => this.prepareSoon(RETRY_MS)) // Tasks start without, only later; who asks next tries again.
-        .finally(() => {
-          this.#preparing = undefined;
-        });
+      // Tasks start without, only later; who asks next tries again.
+      this.#prepareNow().catch(() => this.prepareSoon(RETRY_MS));
     }, afterMs);
     this.#timer.unref();
+  }
+
+  #prepareNow(): Promise<void> {
+    this.#preparing ??= this.#prepare().finally(() => {
+      this.#preparing = undefined;
+    });
+    return this.#preparing;
   }
 
   /** Removes every holder of this agent that no task has joined. None is made afterwards. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#preparing;
+    await this.#preparing?.catch(() => undefined); // It failed: there is nothing of it to remove.
     this.#ready = null;
     this.#given.clear();
     await this.#removeSpare();
@@ -101,12 +159,29 @@ export class NetworkHolders {
     // What an earlier process left, or could not remove.
     await this.#removeSpare();
     await this.#ensureImage();
-    const id = await this.#start();
-    if (this.#closed) await this.#remove(id);
+    const holder =
+      this.#egress === null || this.#egress.problem !== null
+        ? { id: await this.#start(), link: null }
+        : await this.#makeWithLink();
+    if (this.#closed) await this.#remove(holder.id);
     else {
-      this.#ready = id;
+      this.#ready = holder;
       this.#readySince = performance.now();
       this.prepareSoon(FRESH_MS);
+    }
+  }
+
+  async #makeWithLink(): Promise<Holder & { link: TaskLink }> {
+    if (this.#egress === null) throw new ContainerError('network-unavailable', 'tasks get no network here');
+    await this.#ensureImage();
+    const id = await this.#start();
+    try {
+      const pid = await this.#runningPid(id);
+      if (pid === null) throw new Error('the holder of a network namespace is gone');
+      return { id, link: await this.#egress.letOut({ containerId: id, pid }) };
+    } catch (thrown) {
+      await this.#remove(id);
+      throw new ContainerError('network-unavailable', toError(thrown).message, { cause: toError(thrown) });
     }
   }
 
@@ -124,6 +199,8 @@ export class NetworkHolders {
           Labels: { [labels.agent]: this.#agentId, [labels.holder]: 'network' },
           HostConfig: {
             NetworkMode: 'none',
+            // The task in it finds them in its /etc/resolv.conf; without a way out nobody answers.
+            Dns: [...(this.#egress?.options.resolvers ?? [])],
             CapDrop: ['ALL'],
             SecurityOpt: ['no-new-privileges'],
             ReadonlyRootfs: true,
@@ -141,7 +218,7 @@ export class NetworkHolders {
       await this.#engine.call('starting a network namespace', REQUEST_SECONDS, (client, signal) =>
         client.getContainer(container.id).start({ abortSignal: signal }),
       );
-      if (!(await this.#runs(container.id)))
+      if ((await this.#runningPid(container.id)) === null)
         throw new Error('the holder of a network namespace ended at once');
       return container.id;
     } catch (error) {
@@ -150,16 +227,18 @@ export class NetworkHolders {
     }
   }
 
-  async #runs(id: string): Promise<boolean> {
+  /** The number of its process on the machine; null when it does not run. */
+  async #runningPid(id: string): Promise<number | null> {
     try {
       const reply = await this.#engine.call(
         'looking at a network namespace',
         REQUEST_SECONDS,
         (client, signal) => client.getContainer(id).inspect({ abortSignal: signal }),
       );
-      return containerReply.parse(reply).State.Status === 'running';
+      const { State } = containerReply.parse(reply);
+      return State.Status === 'running' ? State.Pid : null;
     } catch (error) {
-      if (isContainerError(error)) return false; // Gone, or the engine is: the task is made without.
+      if (isContainerError(error)) return null; // Gone, or the engine is: the task is made without.
       throw error;
     }
   }
@@ -182,7 +261,7 @@ export class NetworkHolders {
         Labels[labels.holder] !== undefined &&
         !joined.has(Id) &&
         !this.#given.has(Id) &&
-        Id !== this.#ready
+        Id !== this.#ready?.id
       )
         await removeHolder(this.#engine, Id);
     }
@@ -201,9 +280,9 @@ export class NetworkHolders {
       REQUEST_SECONDS,
       (client) => client.info(),
     );
-    const program = programs[arch === 'aarch64' || arch === 'arm64' ? 'arm64' : 'x64'];
+    const program = holdProgram(arch === 'aarch64' || arch === 'arm64' ? 'arm64' : 'x64');
     const archive = pack();
-    archive.entry({ name: 'hold', mode: 0o755 }, Buffer.from(program, 'base64'));
+    archive.entry({ name: 'hold', mode: 0o755 }, program);
     archive.finalize();
     const layer = await buffer(archive);
     const [repo, tag] = IMAGE.split(':');
@@ -225,14 +304,3 @@ export async function removeHolder(engine: DockerEngine, id: string): Promise<vo
     if (!isContainerError(error) || (error.statusCode !== 404 && error.statusCode !== 409)) throw error;
   }
 }
-
-/**
- * A Linux program that sleeps for ten minutes and ends, 161 and 168 bytes: an ELF head, `nanosleep`, `exit`. It
- * is in here because there may be no registry to fetch one from. It ends by itself so that nothing stays behind of
- * an agent that was killed and never came back; a task that has joined keeps the namespace.
- */
-const programs = {
-  x64: 'f0VMRgIBAQAAAAAAAAAAAAIAPgABAAAAeABAAAAAAABAAAAAAAAAAAAAAAAAAAAAAAAAAEAAOAABAAAAAAAAAAEAAAAFAAAAAAAAAAAAAAAAAEAAAAAAAAAAQAAAAAAAoQAAAAAAAAChAAAAAAAAAAAQAAAAAAAAuCMAAABIjT0NAAAAMfYPBbg8AAAAMf8PBVgCAAAAAAAAAAAAAAAAAAA=',
-  arm64:
-    'f0VMRgIBAQAAAAAAAAAAAAIAtwABAAAAeABAAAAAAABAAAAAAAAAAAAAAAAAAAAAAAAAAEAAOAABAAAAAAAAAAEAAAAFAAAAAAAAAAAAAAAAAEAAAAAAAAAAQAAAAAAAqAAAAAAAAACoAAAAAAAAAAAAAQAAAAAAqAyA0uAAABABAIDSAQAA1KgLgNIAAIDSAQAA1B8gA9VYAgAAAAAAAAAAAAAAAAAA',
-};

@@ -2,7 +2,7 @@ import { pause } from '@computefabric/runtime/wait';
 import type { OwnedResource, TaskState } from './container-driver.ts';
 import { ContainerError, isContainerError } from './container-error.ts';
 import type { DockerEngine } from './docker-engine.ts';
-import { containerListReply, networkListReply } from './engine-replies.ts';
+import { containerListReply } from './engine-replies.ts';
 import { holderOf, removeHolder } from './network-holders.ts';
 import { labels, readLabels } from './task-labels.ts';
 
@@ -16,52 +16,35 @@ interface EngineResources {
   holders: Map<OwnedResource, string>;
 }
 
-/** Every container and network of this agent's tasks. */
+/** Every container of this agent's tasks. */
 export async function listOwned(engine: DockerEngine, agentId: string): Promise<OwnedResource[]> {
   return (await listResources(engine, agentId)).owned;
 }
 
 async function listResources(engine: DockerEngine, agentId: string): Promise<EngineResources> {
   const filters = { label: [`${labels.agent}=${agentId}`] };
-  const [containers, networks] = await Promise.all([
-    engine.call('listing containers', LIST_SECONDS, (client, signal) =>
-      client.listContainers({ all: true, filters, abortSignal: signal }),
-    ),
-    engine.call('listing networks', LIST_SECONDS, (client, signal) =>
-      client.listNetworks({ filters, abortSignal: signal }),
-    ),
-  ]);
+  const containers = await engine.call('listing containers', LIST_SECONDS, (client, signal) =>
+    client.listContainers({ all: true, filters, abortSignal: signal }),
+  );
   const owned: OwnedResource[] = [];
   const holders = new Map<OwnedResource, string>();
   for (const { Id, State, Labels, Created, HostConfig } of containerListReply.parse(containers)) {
     const named = readLabels(Labels);
     if (named === null) continue;
     const createdAt = new Date(Created * 1000);
-    const container: OwnedResource = {
-      kind: 'container',
-      id: Id,
-      ...named,
-      state: taskState(State),
-      createdAt,
-    };
+    const container: OwnedResource = { id: Id, ...named, state: taskState(State), createdAt };
     owned.push(container);
     const holder = holderOf(HostConfig.NetworkMode);
     if (holder !== null) holders.set(container, holder);
   }
-  for (const { Id, Labels, Created } of networkListReply.parse(networks)) {
-    const named = readLabels(Labels);
-    if (named === null) continue;
-    owned.push({ kind: 'network', id: Id, leaseId: named.leaseId, createdAt: new Date(Created) });
-  }
   return { owned, holders };
 }
 
-/** Removes what the lease has: the container first, since a network in use cannot go, and last what held it. */
+/** Removes what the lease has: the container, and last what held its network. */
 export async function removeLease(engine: DockerEngine, agentId: string, leaseId: string): Promise<void> {
   const resources = await listResources(engine, agentId);
   const owned = resources.owned.filter((resource) => resource.leaseId === leaseId);
-  for (const { kind, id } of owned) if (kind === 'container') await removeContainer(engine, id);
-  for (const { kind, id } of owned) if (kind === 'network') await removeNetwork(engine, id);
+  for (const { id } of owned) await removeContainer(engine, id);
   for (const resource of owned) {
     const holder = resources.holders.get(resource);
     if (holder !== undefined) await removeHolder(engine, holder);
@@ -90,17 +73,9 @@ async function removeContainer(engine: DockerEngine, id: string): Promise<void> 
   });
 }
 
-async function removeNetwork(engine: DockerEngine, id: string): Promise<void> {
-  await untilGone('removing the network', async () => {
-    await engine.call('removing the network', REMOVE_SECONDS, (client, signal) =>
-      client.getNetwork(id).remove({ abortSignal: signal }),
-    );
-  });
-}
-
 /**
  * Repeats a removal until it says done or not found. Refusals in between are of passing nature: somebody else is
- * removing it (409), or the engine has not yet let go of the container's network (403).
+ * removing it.
  */
 async function untilGone(what: string, remove: () => Promise<void>): Promise<void> {
   const deadline = performance.now() + REMOVE_SECONDS * 1000;
@@ -111,7 +86,7 @@ async function untilGone(what: string, remove: () => Promise<void>): Promise<voi
     } catch (error) {
       if (!isContainerError(error, 'engine-refused')) throw error;
       if (error.statusCode === 404) return;
-      if (error.statusCode !== 409 && error.statusCode !== 403) throw error;
+      if (error.statusCode !== 409) throw error;
       if (performance.now() > deadline) {
         throw new ContainerError('engine-timeout', `${what}: still refused after ${REMOVE_SECONDS} s`, {
           cause: error,

@@ -15,7 +15,7 @@ const WORDINGS: readonly [RegExp, ContainerErrorCode][] = [
   [/cannot join network|joining network namespace/i, 'network-gone'],
   [
     /failed to set up container networking|failed to create endpoint|could not find an available.*address pool|iptables/i,
-    'network-failed',
+    'network-unavailable',
   ],
 ];
 

@@ -30,20 +30,20 @@ describe('sweeping what no lease claims', () => {
   });
 
   async function make(leaseId: string, agent = driver): Promise<string> {
-    const id = await agent.createTask(testTaskSpec({ leaseId, network: 'bridge' }));
+    const id = await agent.createTask(testTaskSpec({ leaseId }));
     await agent.startTask(id);
     return id;
   }
 
-  test('the first sight removes nothing; after the grace container and network are gone', async () => {
+  test('the first sight removes nothing; after the grace it is gone', async () => {
     const first = await sweep.sweep();
-    expect(first.waiting.map(({ kind }) => kind).sort()).toEqual(['container', 'network']);
+    expect(first.waiting).toHaveLength(1);
     expect(first.removed).toEqual([]);
     nowMs = 59_000;
-    expect((await sweep.sweep()).waiting).toHaveLength(2);
+    expect((await sweep.sweep()).waiting).toHaveLength(1);
     nowMs = 60_000;
     const last = await sweep.sweep();
-    expect(last.removed.map(({ leaseId }) => leaseId)).toEqual(['lease_lost', 'lease_lost']);
+    expect(last.removed.map(({ leaseId }) => leaseId)).toEqual(['lease_lost']);
     expect(await driver.listOwned()).toEqual([]);
     expect(await sweep.sweep()).toEqual({ waiting: [], removed: [], failed: [] });
   });
@@ -64,7 +64,7 @@ describe('sweeping what no lease claims', () => {
     expect((await sweep.sweep()).waiting).toEqual([]);
     known.clear();
     nowMs = 70_000;
-    expect((await sweep.sweep()).waiting).toHaveLength(2);
+    expect((await sweep.sweep()).waiting).toHaveLength(1);
     nowMs = 100_000;
     expect((await sweep.sweep()).removed).toEqual([]);
   });
@@ -105,6 +105,6 @@ describe('sweeping what no lease claims', () => {
     nowMs = 60_000;
     await expect(sweep.sweep()).rejects.toMatchObject({ code: 'engine-unreachable' });
     engine.reachable = true;
-    expect((await sweep.sweep()).removed).toHaveLength(2);
+    expect((await sweep.sweep()).removed).toHaveLength(1);
   });
 });

@@ -178,26 +178,36 @@ export class LeaseReports {
     );
   }
 
-  /** Completes a save. Gives the chunks that are missing; none: the checkpoint is complete. */
+  /**
+   * Completes a save. Gives the chunks that are missing; none: the checkpoint is complete. `kept` tells that the
+   * state stays on this machine, for a next try here.
+   */
   async commitCheckpoint(
     checkpoint: CheckpointId,
-    manifest: { sha256: string; bytes: Uint8Array<ArrayBuffer> },
+    manifest: { sha256: string; bytes: Uint8Array<ArrayBuffer>; kept: boolean },
     signal: AbortSignal,
   ): Promise<string[]> {
-    const parts = { params: { ...this.#params, checkpoint }, query: { sha256: manifest.sha256 } };
+    const query = { sha256: manifest.sha256, ...(manifest.kept ? { kept: 'true' as const } : {}) };
+    const parts = { params: { ...this.#params, checkpoint }, query };
     const options = { bytes: manifest.bytes, deadlineMs: resultDeadlineMs(manifest.bytes.byteLength) };
     return (await this.#report(commitCheckpoint, parts, options, signal)).missing;
   }
 
   /** What the state that the try begins with holds, as text with the hash that it must have. */
-  async readState(signal: AbortSignal): Promise<{ manifest: string; sha256: string }> {
+  async readState(
+    signal: AbortSignal,
+  ): Promise<{ checkpointId: CheckpointId; manifest: string; sha256: string }> {
     const reply = await this.#report(
       readState,
       { params: this.#params },
       { deadlineMs: logsDeadlineMs },
       signal,
     );
-    return { manifest: reply.manifest, sha256: reply.manifest_sha256 };
+    return {
+      checkpointId: reply.checkpoint_id,
+      manifest: reply.manifest,
+      sha256: reply.manifest_sha256,
+    };
   }
 
   /** The bytes of a chunk of that state; whether they are the right ones is for the caller to check. */

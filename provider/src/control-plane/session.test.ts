@@ -1,7 +1,9 @@
 import { parseBearer } from '@computefabric/protocol/api-key';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import { newId } from '@computefabric/protocol/ids';
 import { startedLease } from '@computefabric/protocol/provider-api/v1/leases';
-import type { TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
+import type { JobId } from '@computefabric/protocol/ids';
+import type { KeptState, TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
 import { fenceHeader } from '@computefabric/protocol/provider-api/v1/common';
 import type { MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import { newPrivateKey, signerOf } from '@computefabric/runtime/receipts/signatures';
@@ -45,6 +47,9 @@ class Tasks implements SessionTasks {
   readonly offers: TaskSpec[] = [];
   readonly outages: Heard[] = [];
   readonly records: MeteringRecord[] = [];
+  readonly forgotten: JobId[] = [];
+  keptVersion = 0;
+  keptStates: KeptState[] = [];
   specs: TaskSpec[] = [];
   held() {
     return this.specs.map(({ lease_id, fence }) => ({ lease_id, fence, task_state: 'running' as const }));
@@ -63,6 +68,12 @@ class Tasks implements SessionTasks {
   }
   offer(spec: TaskSpec) {
     this.offers.push(spec);
+  }
+  kept() {
+    return { version: this.keptVersion, states: this.keptStates };
+  }
+  forget(jobIds: readonly JobId[]) {
+    this.forgotten.push(...jobIds);
   }
 }
 
@@ -97,7 +108,7 @@ async function connect(
   return { session, ended, tasks, path, client, credential };
 }
 
-test('the join token is spent once and the credential is kept where only its owner can read it', async () => {
+test('the join token is spent once, and nothing that opens the market lies on the disk but the key', async () => {
   const { path, client, credential } = await connect();
   await market.until('the session is open', () => market.session === 1);
   expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -243,6 +254,25 @@ test('a try that the orchestrator does not mention is gone', async () => {
     [known.spec.lease_id, 'run'],
     [unknown.lease_id, 'gone'],
   ]);
+});
+
+test('what the machine keeps is told at first and when it has changed, and what is not needed is forgotten', async () => {
+  const tasks = new Tasks();
+  const [kept, over] = [testSpec().job_id, testSpec().job_id];
+  const stateOf = (job_id: JobId) => ({ job_id, checkpoint_id: newId('checkpoint') });
+  tasks.keptStates = [stateOf(kept)];
+  const { session } = await connect(tasks);
+  await market.until('it is told', () => market.keptStates.length === 1);
+  const beats = market.countOf('heartbeatProvider');
+  session.beatSoon();
+  await market.until('some more heartbeats', () => market.countOf('heartbeatProvider') > beats + 2);
+  expect(market.keptStates).toEqual([tasks.keptStates]);
+  market.overJobs.add(over);
+  tasks.keptStates = [stateOf(kept), stateOf(over)];
+  tasks.keptVersion += 1;
+  await market.until('it is told again', () => tasks.forgotten.length > 0);
+  expect(tasks.forgotten).toEqual([over]);
+  expect(market.keptStates).toHaveLength(2);
 });
 
 test('after a silence longer than the lease time the machine introduces itself again', async () => {

@@ -1,4 +1,5 @@
 import type { Contract } from '@computefabric/protocol/contract';
+import type { JobId } from '@computefabric/protocol/ids';
 import { limits } from '@computefabric/protocol/limits';
 import { sessionHeader } from '@computefabric/protocol/provider-api/v1/common';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
@@ -6,6 +7,7 @@ import {
   goodbye,
   heartbeat,
   hello,
+  type KeptState,
   poll,
   type TaskAnswer,
   type TaskSpec,
@@ -53,6 +55,10 @@ export interface SessionTasks {
   /** The market is away for everybody: tries need not stop for fear that they were given to others. */
   marketAway(heard: Heard): void;
   offer(spec: TaskSpec): void;
+  /** State of earlier tries that the machine keeps; `version` is another one when that may have changed. */
+  kept(): { version: number; states: KeptState[] };
+  /** State that the market knows not to be needed any more. */
+  forget(jobIds: readonly JobId[]): void;
 }
 
 export interface SessionOptions {
@@ -98,6 +104,8 @@ const callDeadlineMs = 10_000;
  * others: programs stop then as they do when nothing is heard. Far above any restart or upgrade of it.
  */
 const longestOutageMs = 300_000;
+/** What is kept is told again, so that what is not needed any more is noticed. */
+const tellKeptEveryMs = 60_000;
 /** News that come together share one heartbeat. */
 const coalesceMs = 25;
 
@@ -267,6 +275,7 @@ export class Session {
     const everyMs = session.heartbeatSeconds * 1_000;
     let lastHeard = clock.now();
     let failures = 0;
+    let told: { version: number; at: Moment } | null = null;
     while (!signal.aborted) {
       const delayMs =
         failures === 0
@@ -279,12 +288,18 @@ export class Session {
       const sentAt = clock.now();
       try {
         const deadlineMs = Math.min(everyMs, callDeadlineMs);
-        const body = { tasks: beating };
+        const kept = tasks.kept();
+        const isDue =
+          told?.version !== kept.version ||
+          (kept.states.length > 0 && msBetween(told.at, sentAt) > tellKeptEveryMs);
+        const body = { tasks: beating, ...(isDue ? { kept_states: kept.states } : {}) };
         const reply = await this.#callOnce(heartbeat, session, { body }, { deadlineMs }, signal);
         this.#applyVerdicts(beating, reply.tasks, {
           at: sentAt,
           leaseTtlSeconds: reply.lease_ttl_seconds,
         });
+        if (isDue) told = { version: kept.version, at: sentAt };
+        tasks.forget(reply.forget_states);
         failures = 0;
         const silentMs = msBetween(lastHeard, clock.now());
         lastHeard = clock.now();

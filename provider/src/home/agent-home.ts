@@ -20,6 +20,10 @@ export interface AgentHome {
   guardLog: string;
   /** One folder per task, named by its lease. */
   tasks: string;
+  /** What the cards were set to before the owner's limit. */
+  powerLimits: string;
+  /** State of jobs for their next tries, one folder per job. */
+  states: string;
 }
 
 export function agentHome(root: string): AgentHome {
@@ -32,6 +36,8 @@ export function agentHome(root: string): AgentHome {
     guardLock: join(root, 'guard.lock'),
     guardLog: join(root, 'guard.log'),
     tasks: join(root, 'tasks'),
+    powerLimits: join(root, 'power-limits.json'),
+    states: join(root, 'states'),
   };
 }
 

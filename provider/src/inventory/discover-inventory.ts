@@ -30,12 +30,13 @@ type Offered = Pick<
  * @throws NvidiaSmiError, RangeError (simulated GPUs) or ContainerError (the engine), each saying what to do
  */
 export async function discoverInventory(config: Offered, driver: ContainerDriver): Promise<Inventory> {
-  const [engine, realGpus, cudaVersion, diskFreeMib, images] = await Promise.all([
+  const [engine, realGpus, cudaVersion, diskFreeMib, images, network] = await Promise.all([
     driver.ping(),
     findNvidiaGpus(),
     findCudaVersion(),
     freeDiskMib(config.home),
     driver.imageNames(mostImages),
+    driver.networks(),
   ]);
   const simulated = simulatedGpus(config.simulatedGpus, config.home + hostname());
   return {
@@ -56,6 +57,8 @@ export async function discoverInventory(config: Offered, driver: ContainerDriver
     move_grace_seconds: config.moveGraceSeconds,
     region: config.region,
     cuda_version: cudaVersion,
+    networks: network.modes,
+    network_note: network.note?.slice(0, 300) ?? '',
     cached_images: images.filter((name) => name.length <= limits.imageChars),
   };
 }

@@ -17,7 +17,7 @@ const moment = { wallMs: 1, bootId: null, bootMs: null };
 const started = { ...newTaskRecord(testSpec()), aliveUntil: moment, containerId: 'c', startedAt: moment };
 
 function container(state: 'created' | 'running' | 'exited', leaseId = 'x'): OwnedResource {
-  return { kind: 'container', id: 'c', leaseId, jobId: 'j', fence: 1, state, createdAt: new Date() };
+  return { id: 'c', leaseId, jobId: 'j', fence: 1, state, createdAt: new Date() };
 }
 
 test('journal and engine together tell what became of a task', () => {

@@ -40,7 +40,7 @@ export function recoverTasks(
 }
 
 export function compare(record: Readonly<TaskRecord>, owned: readonly OwnedResource[]): Found {
-  const container = owned.find((each) => each.kind === 'container');
+  const container = owned[0];
   if (!container) return record.startedAt && mayRun(record) ? 'missing' : 'none';
   switch (container.state) {
     case 'created':

@@ -1,5 +1,6 @@
 import type { Clock } from '@computefabric/runtime/clock';
 import type { Logger } from '@computefabric/runtime/log';
+import type { KeptStates } from '../checkpoints/kept-states.ts';
 import type { ContainerDriver, PullProgress } from '../container/container-driver.ts';
 import type { LeaseReports } from '../control-plane/lease-reports.ts';
 import type { BootClock } from '../home/boot-clock.ts';
@@ -14,7 +15,8 @@ export interface TaskDeps {
   clock: Clock;
   bootClock: BootClock;
   log: Logger;
-  network: 'none' | 'bridge';
+  /** State that stays on this machine for next tries. */
+  states: KeptStates;
   /** Resolves when the watchdog is there: no program is started before. */
   guarded: Promise<void>;
   /** GPUs that are only shown: they are counted but there is nothing to pass into the container. */

@@ -71,19 +71,24 @@ export function mayRun(task: TaskRecord): boolean {
  * What a program's end is reported as. A stop that was asked for before the end explains it whatever the exit
  * code is; the kernel's word about memory goes before the exit code, which a program may choose.
  */
-export function outcomeOfExit(exit: TaskExit, stop: StopCause | null): TaskOutcome {
-  if (stop) return outcomeOfStop(stop);
+export function outcomeOfExit(
+  exit: TaskExit,
+  stop: StopCause | null,
+  stopDetail: string | null = null,
+): TaskOutcome {
+  if (stop) return outcomeOfStop(stop, stopDetail);
   if (exit.outOfMemory) return { reason: 'out-of-memory', detail: null };
   if (exit.code === null) return { reason: 'provider-error', detail: 'The engine lost the exit code.' };
   return { reason: exit.code === 0 ? 'exited-zero' : 'exited-nonzero', detail: null };
 }
 
-export function outcomeOfStop(stop: StopCause): TaskOutcome {
+/** @param detail what was said beside the cause */
+export function outcomeOfStop(stop: StopCause, detail: string | null = null): TaskOutcome {
   switch (stop) {
     case 'cancelled':
     case 'time-limit':
     case 'provider-left':
-      return { reason: stop, detail: null };
+      return { reason: stop, detail };
     case 'lease-expired':
       return {
         reason: 'provider-error',

@@ -50,6 +50,8 @@ export const taskRecord = z.strictObject({
   startedAt: moment.nullable(),
   startReported: z.boolean(),
   stop: stopCause.nullable(),
+  /** What the renter is told of it. Not in journals of older agents. */
+  stopDetail: z.string().nullable().default(null),
   /** The program that is to stop is killed then, when that is sooner than its grace time. */
   killBy: moment.nullable().default(null),
   exit: taskExit.nullable(),
@@ -88,6 +90,7 @@ export function newTaskRecord(spec: TaskRecord['spec']): TaskRecord {
     startedAt: null,
     startReported: false,
     stop: null,
+    stopDetail: null,
     killBy: null,
     exit: null,
     exitReported: false,

@@ -129,12 +129,17 @@ export class TaskRunner {
    * Writes down why the task is to stop, unless it is stopping or over already, and stops it.
    *
    * @param withinSeconds shortens the program's grace time when it is less
+   * @param detail what the renter is told beside the cause
    */
-  async stop(cause: StopCause, withinSeconds: number | null = null): Promise<void> {
+  async stop(
+    cause: StopCause,
+    withinSeconds: number | null = null,
+    detail: string | null = null,
+  ): Promise<void> {
     const killBy =
       withinSeconds === null ? null : addMs(this.#options.bootClock.now(), withinSeconds * 1_000);
     await this.#options.journal.update((record) =>
-      record.stop || record.outcome ? {} : { stop: cause, killBy },
+      record.stop || record.outcome ? {} : { stop: cause, stopDetail: detail, killBy },
     );
     if (this.record.stop) this.#halt.abort();
     this.#options.onNews('state');
@@ -342,5 +347,5 @@ export class TaskRunner {
 
 /** Asked to stop before its program was started. */
 async function giveUp({ journal }: TaskContext): Promise<void> {
-  await journal.update(({ stop }) => (stop ? { outcome: outcomeOfStop(stop) } : {}));
+  await journal.update(({ stop, stopDetail }) => (stop ? { outcome: outcomeOfStop(stop, stopDetail) } : {}));
 }

@@ -2,10 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
+import type { OwnerProfile } from '@computefabric/protocol/owner-state';
 import { systemClock } from '@computefabric/runtime/clock';
+import { invariant } from '@computefabric/runtime/invariant';
 import { silentLogger } from '@computefabric/runtime/log';
 import { Secret } from '@computefabric/runtime/secret';
 import { Agent, type AgentEnd } from '../agent.ts';
+import { KeptStates } from '../checkpoints/kept-states.ts';
 import { FakeDriver, FakeEngine } from '../container/fake-driver.ts';
 import type { FakeProgram } from '../container/fake-container.ts';
 import { ControlPlaneClient } from '../control-plane/client.ts';
@@ -13,10 +16,13 @@ import { obtainCredential } from '../control-plane/credential.ts';
 import { type AgentHome, agentHome, prepareHome } from '../home/agent-home.ts';
 import { systemBootClock } from '../home/boot-clock.ts';
 import { obtainSigningKey } from '../home/signing-key.ts';
+import { OwnerPolicy } from '../policy/owner-policy.ts';
+import { known, type Readings } from '../policy/readings.ts';
 import { FakeOrchestrator } from './fake-orchestrator.ts';
 import { testInventory } from './test-inventory.ts';
 
 interface BenchOptions {
+  profile?: OwnerProfile;
   leaseTtlSeconds?: number;
   heartbeatSeconds?: number;
   inventory?: Partial<Inventory>;
@@ -28,6 +34,18 @@ export const testImage = 'example/image:latest';
 export const slowImage = 'example/slow:latest';
 const agentId = 'agent-bench';
 
+/** Nobody is at the machine, and nothing speaks against work. */
+export const ownerAway: Readings = {
+  idleSeconds: known(100_000),
+  fullScreen: known(null),
+  apps: known([]),
+  otherGpuUse: known(null),
+  onBattery: known(false),
+  gpuCelsius: known(null),
+  cpuCelsius: known(null),
+  diskFreeMib: known(1_000_000),
+};
+
 /** A machine with an engine and a folder on it, a market, and an agent that can die and come back. */
 export class AgentBench {
   readonly engine = new FakeEngine();
@@ -36,14 +54,20 @@ export class AgentBench {
   readonly home: AgentHome;
   readonly #inventory: Inventory;
   readonly #moveGraceSeconds: number;
+  /** What is seen of the owner. */
+  readings: Readings = ownerAway;
   #agent: Agent | undefined;
+  #policy: OwnerPolicy | undefined;
+  readonly #profile: OwnerProfile;
 
   private constructor(
     market: FakeOrchestrator,
     home: AgentHome,
     inventory: Inventory,
     moveGraceSeconds: number,
+    profile: OwnerProfile,
   ) {
+    this.#profile = profile;
     this.market = market;
     this.home = home;
     this.#inventory = inventory;
@@ -53,11 +77,22 @@ export class AgentBench {
   }
 
   static async open(options: BenchOptions = {}): Promise<AgentBench> {
-    const { leaseTtlSeconds = 5, heartbeatSeconds = 0.5, moveGraceSeconds = 600 } = options;
+    const {
+      leaseTtlSeconds = 5,
+      heartbeatSeconds = 0.5,
+      moveGraceSeconds = 600,
+      profile = 'server',
+    } = options;
     const market = await FakeOrchestrator.start({ leaseTtlSeconds, heartbeatSeconds });
     const home = agentHome(await mkdtemp(join(tmpdir(), 'cf-agent-')));
     await prepareHome(home);
-    return new AgentBench(market, home, testInventory(options.inventory), moveGraceSeconds);
+    return new AgentBench(market, home, testInventory(options.inventory), moveGraceSeconds, profile);
+  }
+
+  /** The owner's rules of the agent that runs. */
+  get policy(): OwnerPolicy {
+    invariant(this.#policy, 'an agent was started');
+    return this.#policy;
   }
 
   /** A command that jobs can name. */
@@ -78,14 +113,23 @@ export class AgentBench {
       log: silentLogger,
       signal: AbortSignal.timeout(10_000),
     });
+    this.#policy = await OwnerPolicy.open({
+      home: this.home.root,
+      senses: { look: () => Promise.resolve(this.readings) },
+      power: { apply: () => Promise.resolve() },
+      defaults: { profile: this.#profile, timeZone: 'UTC' },
+      clock: systemClock,
+      log: silentLogger,
+    });
     this.#agent = new Agent({
+      policy: this.#policy,
       home: this.home,
       client,
       credential,
       signer,
       driver: this.driver,
+      states: await KeptStates.open({ folder: this.home.states, budgetBytes: 2 ** 26, log: silentLogger }),
       inventory: () => Promise.resolve(this.#inventory),
-      network: 'none',
       guarded: Promise.resolve(),
       moveGraceSeconds: this.#moveGraceSeconds,
       drainMs: 2_000,

@@ -4,7 +4,7 @@ import { createServer as createNetServer, type Server as NetServer } from 'node:
 import { hashSecret, newBearer, parseBearer } from '@computefabric/protocol/api-key';
 import type { Contract } from '@computefabric/protocol/contract';
 import { errorCodeRow } from '@computefabric/protocol/error-codes';
-import { newId, type ProviderId } from '@computefabric/protocol/ids';
+import { type JobId, newId, type ProviderId } from '@computefabric/protocol/ids';
 import { decodeLogFrames, type LogChunk } from '@computefabric/protocol/log-frames';
 import {
   credentialText,
@@ -82,6 +82,10 @@ export class FakeOrchestrator {
   joinToken = newBearer('join').token;
   session = 0;
   goodbyes: boolean[] = [];
+  /** What the machine has said that it keeps, each time. */
+  readonly keptStates: sessionApi.KeptState[][] = [];
+  /** Jobs that will not come again. */
+  readonly overJobs = new Set<JobId>();
   hellos: Array<z.infer<NonNullable<typeof sessionApi.hello.body>>> = [];
   readonly #settings: Settings;
   /** Chosen by the system at the first start and kept. */
@@ -432,7 +436,10 @@ export class FakeOrchestrator {
         ...(metering ? { metering } : {}),
       };
     });
-    return { lease_ttl_seconds: this.#settings.leaseTtlSeconds, tasks };
+    if (body.kept_states) this.keptStates.push(body.kept_states);
+    const named = (body.kept_states ?? []).map(({ job_id }) => job_id);
+    const forget_states = named.filter((id) => this.overJobs.has(id));
+    return { lease_ttl_seconds: this.#settings.leaseTtlSeconds, tasks, forget_states };
   }
 
   /** Judges a try and, where it goes on, gives it a fresh term. */

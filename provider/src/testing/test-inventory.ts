@@ -19,6 +19,8 @@ export function testInventory(change: Partial<Inventory> = {}): Inventory {
     move_grace_seconds: 600,
     region: '',
     cuda_version: null,
+    networks: ['none', 'allowlist', 'internet'],
+    network_note: '',
     cached_images: [],
     ...change,
   };

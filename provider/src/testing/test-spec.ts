@@ -25,6 +25,7 @@ export function testSpec(change: Partial<TaskSpec> = {}): TaskSpec {
     stop_after_silence_seconds: null,
     time_limit_seconds: 60,
     stop_grace_seconds: 1,
+    network: { mode: 'none', allow: [] },
     price_per_hour_micros: '20000',
     offer_seconds: 10,
     ...change,

@@ -58,6 +58,12 @@ export function addSpecFlags(command: CfabCommand): void {
     .option('--region <region>', 'region of the machine; several with | or by repeating the flag', collect)
     .option('--reliability <part>', 'least share of its tries that the machine brought to their end: 95%')
     .option('--tier <tier>', 'how far the operator must vouch for it: community, verified or trusted')
+    .option(
+      '--network <network>',
+      'what the program may reach: internet, none, or servers such as pypi.org,*.pypi.org:8443;\n' +
+        "never its machine's owner, other jobs or clouds' metadata (default: internet)",
+      collect,
+    )
 
     .optionsGroup('Price, time and turn')
     .option('--max-price <usd>', 'highest price per GPU-hour, per core-hour for CPU jobs, such as 0.50')

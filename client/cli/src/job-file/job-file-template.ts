@@ -21,6 +21,7 @@ cpus: 1
 memory: 1GiB
 # disk: 20GB
 # region: eu-west|us-east
+# network: none                  # or the servers that it may reach: pypi.org, *.pypi.org
 # reliability: 95%               # of its tries the machine brought to their end
 # tier: verified                 # community, verified or trusted
 

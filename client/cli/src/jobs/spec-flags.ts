@@ -19,6 +19,7 @@ const flags: Record<string, string> = {
   region: '--region',
   reliability: '--reliability',
   tier: '--tier',
+  network: '--network',
   max_price: '--max-price',
   max_cost: '--max-cost',
   on_limit: '--on-limit',

@@ -24,6 +24,7 @@ export interface SpecFlags {
   region?: string[];
   reliability?: string;
   tier?: string;
+  network?: string[];
   env?: string[];
   envFile?: string[];
   name?: string;
@@ -208,6 +209,7 @@ async function wordsOf(flags: SpecFlags, argv: readonly string[]): Promise<Parti
     region: flags.region?.join('|'),
     reliability: flags.reliability,
     tier: flags.tier,
+    network: flags.network?.join(','),
     max_price: flags.maxPrice,
     max_cost: flags.maxCost,
     on_limit: flags.onLimit,

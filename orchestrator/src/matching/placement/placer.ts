@@ -20,6 +20,8 @@ export interface Choice {
   gpus: number[];
   /** Thousandths of a GPU that this choice is expected to make unusable. Below 0, it makes some usable. */
   costMilli: number;
+  /** The same with what else speaks against the node. */
+  weightedMilli: number;
 }
 
 /** The worth of shares is estimated anew after so many changes of nodes; 50 to 250 fill equally well. */
@@ -279,7 +281,7 @@ export class Placer {
   }
 
   /** A candidate with the GPUs of the node that stand for those of its state, which are in another order. */
-  #choice(shape: ShapeCosts, { state, node, gpu, costMilli }: Candidate): Choice {
+  #choice(shape: ShapeCosts, { state, node, gpu, costMilli, weightedMilli }: Candidate): Choice {
     const own = this.#cluster.gpusOf(node);
     const gpus: number[] = [];
     for (const each of this.#taken(shape, state, gpu)) {
@@ -294,7 +296,8 @@ export class Placer {
       invariant(index < own.free.length, `node ${node} is not in its state`);
       gpus.push(index);
     }
-    return { node, gpus: gpus.length > 1 ? gpus.sort((a, b) => a - b) : gpus, costMilli };
+    const inOrder = gpus.length > 1 ? gpus.sort((a, b) => a - b) : gpus;
+    return { node, gpus: inOrder, costMilli, weightedMilli };
   }
 }
 

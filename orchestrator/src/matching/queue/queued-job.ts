@@ -18,6 +18,14 @@ export interface QueuedJob {
   avoid: ProviderId | null;
   /** The gang that it must start together with; `spoiledBy`: owners whose machines spoiled a rank of it before. */
   gang: { groupId: GroupId; size: number; spoiledBy: readonly UserId[] } | null;
+  /** The state that its next try begins with, where some machine still has some of it. */
+  savedState: SavedState | null;
+}
+
+export interface SavedState {
+  bytes: number;
+  /** Machines with some of it, and how many bytes; a few at most. */
+  on: readonly { providerId: ProviderId; bytes: number }[];
 }
 
 /** A point of priority is worth this much waiting, so a low one waits longer and never for ever. */

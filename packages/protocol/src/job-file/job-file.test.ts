@@ -33,6 +33,7 @@ test('everything that a job may say can be written, and means what it says', () 
     region: ['eu-west', 'us-east'],
     reliability: '95%',
     tier: 'verified',
+    network: 'pypi.org, *.pypi.org:8443',
     max_price: '0.50',
     class: 'spot',
     priority: 70,
@@ -64,6 +65,7 @@ test('everything that a job may say can be written, and means what it says', () 
       min_reliability: 0.95,
       min_tier: 'verified',
     },
+    network: { mode: 'allowlist', allow: ['pypi.org', '*.pypi.org:8443'] },
     max_price_per_hour_micros: '500000',
     class: 'spot',
     priority: 70,
@@ -92,6 +94,22 @@ test('no field of a job is without its key', () => {
 });
 
 describe('short forms', () => {
+  test.each([
+    ['none', { mode: 'none', allow: [] }],
+    ['internet', { mode: 'internet', allow: [] }],
+    ['pypi.org,*.pypi.org', { mode: 'allowlist', allow: ['pypi.org', '*.pypi.org'] }],
+    [['pypi.org:8443'], { mode: 'allowlist', allow: ['pypi.org:8443'] }],
+  ])('a network is one word, or servers: %j', (network, expected) => {
+    expect(jobOf({ network }).spec.network).toEqual(expected);
+  });
+
+  test.each(['offline', '', '10.0.0.1', '*', 'localhost', 'https://pypi.org/', 'pypi.org:99999'])(
+    'a network that is neither is refused: %j',
+    (network) => {
+      expect(Object.keys(problemsOf({ image: 'x', network }))).toEqual([expect.stringMatching(/^network/)]);
+    },
+  );
+
   test('a number of retries, a path of a checkpoint, one dependency, a number of members', () => {
     const { spec, array } = jobOf({ retries: 3, checkpoint: '/state', after: 'prepare:failure', array: 100 });
     expect(spec).toMatchObject({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { costLimitActions } from '../cost-limit.ts';
 import { parseDuration } from '../grammar/durations.ts';
+import { parseNetwork } from '../grammar/networks.ts';
 import {
   parseDecimal,
   parseNames,
@@ -14,6 +15,7 @@ import { parseSizeMib, parseSizeRange } from '../grammar/sizes.ts';
 import { parseVersion } from '../grammar/versions.ts';
 import { jobClasses } from '../job-class.ts';
 import { parseUsd } from '../money.ts';
+import type { JobNetwork } from '../network.ts';
 import { trustTiers } from '../trust-tier.ts';
 import { keepOnReturns } from '../user-api/run-terms.ts';
 
@@ -148,6 +150,14 @@ export const jobFile = z
       .optional()
       .describe('Least share of its tries that the machine brought to their end.'),
     tier: oneOf(trustTiers).optional().describe('How far the operator must vouch for the machine.'),
+
+    network: z
+      .union([
+        z.array(scalar).transform((allow): JobNetwork => ({ mode: 'allowlist', allow })),
+        written(parseNetwork, 'internet, none or servers such as pypi.org', ['none', 'pypi.org, *.pypi.org']),
+      ])
+      .optional()
+      .describe('What the program may reach: internet, none, or only these servers.'),
 
     max_price: written(parseUsd, 'an amount in USD such as 0.50', ['0.50'])
       .transform(String)

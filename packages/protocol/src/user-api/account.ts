@@ -15,7 +15,7 @@ export const balance = z
     play_money: z.boolean().describe('True where no payment provider is configured: nobody is charged.'),
     available_micros: microsString,
     held_micros: microsString.describe('Reserved for unfinished jobs.'),
-    earned_micros: microsString.describe("Earned by this account's machines."),
+    earned_micros: microsString.describe("Earned by this account's machines and not paid out yet."),
   })
   .meta({ id: 'Balance' });
 export type Balance = z.infer<typeof balance>;

@@ -3,6 +3,7 @@ import { displayName } from '../common.ts';
 import { costLimitAction } from '../cost-limit.ts';
 import { limits } from '../limits.ts';
 import { positiveMicrosString } from '../money.ts';
+import { jobNetwork } from '../network.ts';
 import { jobClass } from '../job-class.ts';
 import { requirements } from './requirements.ts';
 import { checkpoint, dependency, disconnect, retries } from './run-terms.ts';
@@ -57,6 +58,7 @@ export const jobSpec = z
     command: command.nullable().default(null).describe("null runs the image's own command."),
     env: env.default({}),
     requirements: requirements.prefault({}),
+    network: jobNetwork.prefault({}).describe('What the program may reach.'),
     time_limit_seconds: z
       .number()
       .int()

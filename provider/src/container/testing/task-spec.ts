@@ -16,7 +16,7 @@ export function testTaskSpec(change: Partial<TaskSpec> = {}): TaskSpec {
     pidsLimit: 128,
     shmBytes: 2 ** 20,
     gpuUuids: [],
-    network: 'none',
+    network: { mode: 'none', allow: [] },
     ...change,
   };
 }

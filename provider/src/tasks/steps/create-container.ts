@@ -27,7 +27,7 @@ export async function createContainer(task: TaskContext): Promise<void> {
   }
 }
 
-function containerSpec({ journal, network, isSimulatedGpu }: TaskContext): ContainerSpec {
+function containerSpec({ journal, isSimulatedGpu }: TaskContext): ContainerSpec {
   const { spec, image } = journal.record;
   invariant(image, 'a container is made from an image');
   const memoryBytes = spec.memory_mib * bytesPerMib;
@@ -50,7 +50,7 @@ function containerSpec({ journal, network, isSimulatedGpu }: TaskContext): Conta
     // Counts against the memory as it fills, so half of it takes nothing away; data loaders share through it.
     shmBytes: Math.floor(memoryBytes / 2),
     gpuUuids: spec.gpu_uuids.filter((uuid) => !isSimulatedGpu(uuid)),
-    network,
+    network: spec.network,
   };
 }
 
@@ -67,11 +67,8 @@ async function takeOver(task: TaskContext): Promise<string> {
   const { driver, journal } = task;
   const leaseId = journal.record.spec.lease_id;
   const owned = await driver.listOwned();
-  const container = owned.find((each) => each.leaseId === leaseId && each.kind === 'container');
-  invariant(
-    container?.kind === 'container',
-    `the engine says that ${leaseId} has a container and does not list it`,
-  );
+  const container = owned.find((each) => each.leaseId === leaseId);
+  invariant(container, `the engine says that ${leaseId} has a container and does not list it`);
   if (container.state !== 'created') return container.id;
   await driver.removeLease(leaseId);
   return await driver.createTask(containerSpec(task));

@@ -53,7 +53,7 @@ export async function runContainer(task: TaskContext): Promise<void> {
   }
   const end = await ending;
   await journal.update((record) =>
-    judge(end, stoppedByUs ? record.stop : stopBefore, journal.expiredByGuard),
+    judge(end, stoppedByUs ? record.stop : stopBefore, journal.expiredByGuard, record.stopDetail),
   );
 }
 
@@ -130,11 +130,12 @@ export function judge(
   ending: Ending,
   stopped: StopCause | null,
   expiredByGuard: boolean,
+  stopDetail: string | null = null,
 ): Pick<TaskRecord, 'exit' | 'outcome' | 'stop'> {
   // The watchdog has been here while this process was frozen or dead.
   const stop = expiredByGuard ? 'lease-expired' : stopped;
   if (ending.kind === 'lost') {
-    const outcome = stop ? outcomeOfStop(stop) : providerError('The container is gone.');
+    const outcome = stop ? outcomeOfStop(stop, stopDetail) : providerError('The container is gone.');
     return { exit: { code: null, outOfMemory: false }, outcome, stop };
   }
   const exit = { code: ending.exit.exitCode, outOfMemory: ending.exit.oomKilled };
@@ -142,7 +143,7 @@ export function judge(
   if (ending.engineWasAway && exit.code !== 0 && !exit.outOfMemory && !stop) {
     return { exit, outcome: providerError('The engine was restarted while the program ran.'), stop };
   }
-  return { exit, outcome: outcomeOfExit(exit, stop), stop };
+  return { exit, outcome: outcomeOfExit(exit, stop, stopDetail), stop };
 }
 
 function providerError(detail: string): TaskOutcome {

@@ -153,7 +153,10 @@ export const commitCheckpoint = defineContract({
   path: '/provider/v1/leases/{lease}/checkpoints/{checkpoint}/manifest',
   summary: 'Complete a checkpoint',
   params: z.strictObject({ ...leaseParams.shape, checkpoint: checkpointId }),
-  query: z.strictObject({ sha256 }),
+  query: z.strictObject({
+    sha256,
+    kept: z.enum(['true']).optional().describe('The machine keeps this state for a next try there.'),
+  }),
   binaryBody: 'application/octet-stream',
   reply: z.object({ missing: z.array(sha256).describe('Empty: the checkpoint is complete.') }),
   status: 200,

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { displayName, timestamp } from '../../common.ts';
 import { defineContract } from '../../contract.ts';
-import { jobId, leaseId, providerId } from '../../ids.ts';
+import { checkpointId, jobId, leaseId, providerId } from '../../ids.ts';
 import { jobClass } from '../../job-class.ts';
 import { desiredState, taskState } from '../../lease-state.ts';
+import { limits } from '../../limits.ts';
 import { microsString } from '../../money.ts';
+import { networkMode } from '../../network.ts';
 import { countersignature, meteringRecord, publicKey, signature } from '../../receipts/metering.ts';
 import { checkpoint } from '../../user-api/run-terms.ts';
 import { sessionHeaders } from './common.ts';
@@ -137,6 +139,10 @@ export const taskSpec = z
     class: jobClass.default('on-demand').describe('A spot job pays less.'),
     resumed: z.boolean().default(false).describe('A checkpoint of an earlier try is to be put back.'),
     checkpoint: checkpoint.nullable().default(null),
+    // A market of before networks asks for none.
+    network: z
+      .object({ mode: networkMode, allow: z.array(z.string()) })
+      .default({ mode: 'none', allow: [] }),
     stop_after_silence_seconds: z
       .number()
       .nullable()
@@ -164,6 +170,10 @@ export const poll = defineContract({
   errors: ['provider/session-stale', 'provider/suspended'],
 });
 
+/** State of a job that a machine has whole, from a try that it has had of it. */
+const keptState = z.strictObject({ job_id: jobId, checkpoint_id: checkpointId });
+export type KeptState = z.infer<typeof keptState>;
+
 /** Keeps the machine and its tries alive. */
 export const heartbeat = defineContract({
   id: 'heartbeatProvider',
@@ -186,12 +196,21 @@ export const heartbeat = defineContract({
         }),
       )
       .max(256),
+    kept_states: z
+      .array(keptState)
+      .max(limits.keptStates)
+      .optional()
+      .describe('All that it keeps of earlier tries, when that has changed and every minute.'),
   }),
   reply: z.object({
     lease_ttl_seconds: z
       .number()
       .describe('Tries with verdict run or stop are alive for this long from now.'),
     tasks: z.array(taskAnswer),
+    forget_states: z
+      .array(jobId)
+      .default([])
+      .describe('Of those it keeps, jobs that will not come again: to be removed.'),
   }),
   status: 200,
   errors: ['provider/session-stale'],

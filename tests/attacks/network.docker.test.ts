@@ -1,0 +1,228 @@
+import { execFileSync } from 'node:child_process';
+import { connect, createServer, type Server } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { once } from 'node:events';
+import Docker from 'dockerode';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import type { TaskNetwork } from '../../provider/src/container/container-driver.ts';
+import { DockerDriver } from '../../provider/src/container/docker-driver.ts';
+import { parseEngineAddress } from '../../provider/src/container/engine-address.ts';
+import { hostNames } from '../../provider/src/container/network/egress-rules.ts';
+import { importImage, shellLayer } from '../../provider/src/container/testing/shell-image.ts';
+import { testTaskSpec } from '../../provider/src/container/testing/task-spec.ts';
+import { type Neighbourhood, openNeighbourhood, type Place } from './neighbourhood.ts';
+
+const address = parseEngineAddress(process.env.DOCKER_HOST ?? null);
+const client = new Docker(address);
+const run = `${process.pid}-${Date.now().toString(36)}`;
+const image = `computefabric/test-attacks-${run}:1`;
+
+let around: Neighbourhood;
+/** A service of the owner's, on every address of the machine. */
+let ownersService: Server;
+let agentId = '';
+let driver: DockerDriver;
+let tests = 0;
+const problems: string[] = [];
+
+beforeAll(async () => {
+  await importImage(client, image, await shellLayer(), ['ENV PATH=/bin']);
+  around = await openNeighbourhood();
+  ownersService = createServer((socket) => socket.end('hello from the machine\n')).listen(0, '::');
+  await once(ownersService, 'listening');
+});
+
+afterAll(async () => {
+  around?.close();
+  ownersService?.close();
+  await client.getImage(image).remove({ force: true });
+});
+
+beforeEach(() => {
+  tests += 1;
+  agentId = `attacks-${run}-${tests}`;
+  driver = new DockerDriver({
+    address,
+    agentId,
+    egress: {
+      most: 'internet',
+      denied: [],
+      resolvers: [around.internet.host],
+      megabitsPerSecond: null,
+      onProblem: (problem) => problems.push(problem),
+    },
+    prepareNetworks: true,
+  });
+});
+
+afterEach(async () => {
+  for (const { leaseId } of await driver.listOwned()) await driver.removeLease(leaseId);
+  await driver.close();
+});
+
+/** A task that waits to be told what to try. */
+async function startTask(leaseId: string, network: TaskNetwork['mode']): Promise<string> {
+  const command = 'nc -ll -p 7777 -e echo hello from a neighbour & sleep 600';
+  const id = await driver.createTask(
+    testTaskSpec({ leaseId, image, command, network: { mode: network, allow: [] } }),
+  );
+  await driver.startTask(id);
+  return id;
+}
+
+/** The places among these from which a program in the task gets an answer. */
+async function reached(id: string, places: readonly Place[]): Promise<string[]> {
+  const tries = places.map(
+    ({ name, host, port }) => `(nc -w 3 ${host} ${port} </dev/null 2>&1 | grep -q hello && echo ${name}) &`,
+  );
+  const { output, exitCode } = await driver.runInside(id, `${tries.join('\n')}\nwait; echo tried`, {
+    deadlineSeconds: 40,
+    signal: AbortSignal.timeout(60_000),
+  });
+  expect(exitCode).toBe(0);
+  expect(output).toContain('tried');
+  return output
+    .split('\n')
+    .filter((line) => line !== '' && line !== 'tried')
+    .sort();
+}
+
+/** What the machine itself reaches: the stand-ins really are there. */
+function reachedByOwner({ host, port }: Place): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.setTimeout(10_000, () => socket.destroy());
+    socket.on('data', () => resolve(true));
+    socket.on('close', () => resolve(false));
+    socket.on('error', () => resolve(false));
+  });
+}
+
+/** This machine, on each of its addresses. */
+function machineItself(): Place[] {
+  const bound = ownersService.address();
+  const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+  return Object.entries(networkInterfaces()).flatMap(([device, addresses]) =>
+    (addresses ?? [])
+      .filter(({ internal, scopeid }) => !internal && !scopeid)
+      .map(({ address: host }) => ({ name: `machine:${device}`, host, port })),
+  );
+}
+
+function addressOf(containerId: string): string {
+  const id = client.getContainer(containerId).id;
+  const pid = execFileSync('docker', ['inspect', '-f', '{{.State.Pid}}', id], { encoding: 'utf8' }).trim();
+  const shown = execFileSync(
+    'nsenter',
+    [`--net=/proc/${pid}/ns/net`, 'ip', '-4', '-o', 'address', 'show', 'dev', 'eth0'],
+    {
+      encoding: 'utf8',
+    },
+  );
+  return /inet ([\d.]+)/.exec(shown)?.[1] ?? '';
+}
+
+test('a job reaches the internet, and not the machine, its network, clouds’ metadata, mail servers or a neighbour', async () => {
+  const [attacker, neighbour] = [
+    await startTask('lease_a', 'internet'),
+    await startTask('lease_b', 'internet'),
+  ];
+  const next: Place = { name: 'neighbour', host: addressOf(neighbour), port: 7777 };
+  const gateway: Place = {
+    name: 'gateway',
+    host: gatewayOf(addressOf(attacker)),
+    port: machineItself()[0]?.port ?? 0,
+  };
+  const forbidden = [...around.forbidden, around.mail, ...machineItself(), gateway, next];
+  for (const place of [around.internet, ...around.forbidden, around.mail, ...machineItself()])
+    expect(await reachedByOwner(place), place.name).toBe(true);
+
+  expect(await reached(attacker, [around.internet, ...forbidden])).toEqual(['internet']);
+  // And the other one is as it was.
+  expect(await reached(neighbour, [around.internet, { ...next, host: '127.0.0.1' }])).toEqual([
+    'internet',
+    'neighbour',
+  ]);
+  expect(problems).toEqual([]);
+});
+
+function gatewayOf(taskAddress: string): string {
+  const parts = taskAddress.split('.');
+  return [...parts.slice(0, 3), Number(parts[3]) - 1].join('.');
+}
+
+test('a job asks the name server that its owner’s machine gives it, and one without a network asks nobody', async () => {
+  const ask = async (id: string) =>
+    driver.runInside(id, 'nslookup secret.example.com; true', {
+      deadlineSeconds: 30,
+      signal: AbortSignal.timeout(60_000),
+    });
+  const silent = await startTask('lease_none', 'none');
+  const before = around.questions();
+  await ask(silent);
+  expect(around.questions()).toBe(before);
+  expect(await reached(silent, [around.internet, ...around.forbidden, ...machineItself()])).toEqual([]);
+
+  const open = await startTask('lease_open', 'internet');
+  expect((await ask(open)).output).toContain('NXDOMAIN');
+  expect(around.questions()).toBeGreaterThan(before);
+});
+
+test('the job cannot change its own rules, addresses or routes', async () => {
+  const id = await startTask('lease_tricks', 'internet');
+  const tricks = [
+    'ip link set eth0 down',
+    'ip address add 192.168.0.77/24 dev eth0',
+    'ip route add 192.168.0.0/16 dev eth0',
+    'ping -c 1 -W 1 127.0.0.1',
+    'echo 0 > /proc/sys/net/ipv6/conf/all/disable_ipv6',
+    'unshare -n true',
+    'nsenter -t 1 -n true',
+    'mount -t tmpfs none /mnt',
+  ];
+  const { output } = await driver.runInside(
+    id,
+    tricks.map((trick, index) => `(${trick}) >/dev/null 2>&1 && echo done ${index}`).join('; '),
+    { deadlineSeconds: 30, signal: AbortSignal.timeout(60_000) },
+  );
+  // What does no harm: a program may look at its own namespace through its own process.
+  expect(output.split('\n').filter((line) => line.startsWith('done') && line !== 'done 6')).toEqual([]);
+  expect(await reached(id, [around.internet, ...around.forbidden])).toEqual(['internet']);
+});
+
+test('rules hold when somebody flushes the firewall, and the machine’s are put back', async () => {
+  const id = await startTask('lease_kept', 'internet');
+  const names = hostNames(agentId);
+  const flush = () => {
+    for (const chain of [names.forward, names.input, names.back])
+      execFileSync('iptables', ['-w', '5', '-F', chain]);
+  };
+  flush();
+  expect(await reached(id, [...around.forbidden, around.mail])).toEqual([]);
+
+  await vi.waitFor(
+    () => expect(execFileSync('iptables', ['-S', names.input], { encoding: 'utf8' })).toContain('-j DROP'),
+    { timeout: 60_000, interval: 500 },
+  );
+  expect(await reached(id, [around.internet, ...around.forbidden, ...machineItself()])).toEqual(['internet']);
+});
+
+test('nothing is left: no rule, no interface, no namespace holder', async () => {
+  await startTask('lease_gone', 'internet');
+  const names = hostNames(agentId);
+  const left = () =>
+    execFileSync(
+      '/bin/sh',
+      [
+        '-c',
+        `iptables-save | grep -c ${names.forward.slice(0, 9)}; ip -o link | grep -c ${names.interfacePrefix}; true`,
+      ],
+      {
+        encoding: 'utf8',
+      },
+    ).trim();
+  expect(left()).not.toBe('0\n0');
+  await driver.removeLease('lease_gone');
+  await driver.close();
+  expect(left()).toBe('0\n0');
+});
