@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { invariant } from '@computefabric/runtime/invariant';
 import { afterEach, describe, expect, test } from 'vitest';
 import { auditBooks } from './books.ts';
 import { taskContainers } from './engine.ts';
@@ -97,6 +98,45 @@ describe('a job that keeps its state', () => {
     expect(saved.items.length).toBeLessThanOrEqual(2);
     expect(saved.items[0]).toMatchObject({ state: 'complete', attempt: 1, files: 1, next: true });
     await until('clean engine', 20, async () => (await taskContainers(await market.leaseIds())).length === 0);
+  });
+
+  test('goes on where its state still lies, though another machine is a little cheaper, and fetches nothing', async () => {
+    market = await startMarket({ leaseTtlSeconds });
+    const keeper = await market.startProvider('keeper', { PROVIDER_PRICE_PER_GPU_HOUR: '0.357' });
+    await market.startProvider('cheaper');
+    const { items: machines } = await market.client.machines.list();
+    const cheaper = machines.find(({ name }) => name === 'cheaper');
+    invariant(cheaper, 'it has joined');
+    await market.client.machines.pause(cheaper.id, {});
+    await market.client.jobs.create({
+      name: 'tries',
+      image: market.image,
+      // The first try fails while it is saved for the second time. 40 MB take three seconds on a home line: of a run of a minute that is more than the two percent.
+      command: [
+        'if [ $COMPUTEFABRIC_ATTEMPT = 1 ]; then head -c 40000000 /dev/urandom > /state/big; fi',
+        'md5sum /state/big',
+        'if [ $COMPUTEFABRIC_ATTEMPT = 1 ]; then touch /tmp/saves; while [ $(wc -l < /tmp/saves) -lt 2 ]; do sleep 0.2; done; exit 3; fi',
+      ].join('; '),
+      requirements: { gpus: 1 },
+      time_limit_seconds: 60,
+      retries: { max: 1 },
+      checkpoint: { path: '/state', every_seconds: 5, command: 'echo save >> /tmp/saves' },
+    });
+    await until('a checkpoint', 60, async () => {
+      return (await market.client.jobs.checkpoints('tries')).items.length > 0;
+    });
+    await market.client.machines.resume(cheaper.id);
+    expect(await market.client.jobs.get('tries')).toMatchObject({ state: 'running', attempts: 1 });
+    const job = await settled('tries');
+    expect(job).toMatchObject({ state: 'succeeded', attempts: 2 });
+    expect(job.leases.map(({ provider }) => provider.name)).toEqual(['keeper', 'keeper']);
+    expect(await output('tries', 2)).toBe(await output('tries', 1));
+    expect(keeper.output).toMatch(/"bytes":40000000,"fetched_bytes":0,.*state put back/);
+    const { items } = await market.client.jobs.events('tries');
+    expect(items.filter(({ type }) => type === 'matched').map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^Offered to keeper at \$0\.357 per hour\.$/),
+      expect.stringMatching(/All 40 MB of its saved state are there already\.$/),
+    ]);
   });
 
   test('loses at most one interval when the machine is gone without a word, and that try is free', async () => {

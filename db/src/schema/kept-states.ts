@@ -21,8 +21,5 @@ export const keptStates = pgTable(
     countedFor: text().$type<CheckpointId>().notNull(),
     bytes: bigint({ mode: 'number' }).notNull(),
   },
-  (t) => [
-    uniqueIndex('kept_states_each').on(t.providerId, t.jobId),
-    index('kept_states_job').on(t.jobId),
-  ],
+  (t) => [uniqueIndex('kept_states_each').on(t.providerId, t.jobId), index('kept_states_job').on(t.jobId)],
 );

@@ -4,9 +4,16 @@ import { checkpoints } from '@computefabric/db/schema/checkpoints';
 import { jobs } from '@computefabric/db/schema/jobs';
 import { leases } from '@computefabric/db/schema/leases';
 import { storedObjects } from '@computefabric/db/schema/stored-objects';
-import { type CheckpointId, type JobId, type LeaseId, newId } from '@computefabric/protocol/ids';
+import {
+  type CheckpointId,
+  type JobId,
+  type LeaseId,
+  newId,
+  type ProviderId,
+} from '@computefabric/protocol/ids';
 import { openLeaseStates } from '@computefabric/protocol/lease-state';
 import { and, desc, eq, exists, inArray, isNotNull, lt, ne, notExists, notInArray, sql } from 'drizzle-orm';
+import { recountKeptStates } from './kept-states.store.ts';
 
 export type CheckpointRow = typeof checkpoints.$inferSelect;
 
@@ -50,6 +57,8 @@ interface Completion {
   files: number;
   sizeBytes: number;
   chunkKeys: readonly string[];
+  /** The machine keeps the state for a next try there: its id. */
+  keptBy: ProviderId | null;
 }
 
 const insertBatch = 5_000;
@@ -59,7 +68,7 @@ const insertBatch = 5_000;
  * touched in this transaction. False when it was not arriving any more.
  */
 export async function completeCheckpoint(tx: Tx, id: CheckpointId, done: Completion): Promise<boolean> {
-  const { jobId, leaseId, manifestKey, manifestSha256, files, sizeBytes, chunkKeys } = done;
+  const { jobId, leaseId, manifestKey, manifestSha256, files, sizeBytes, chunkKeys, keptBy } = done;
   const rows = await tx
     .update(checkpoints)
     .set({ state: 'complete', completedAt: sql`now()`, manifestKey, manifestSha256, files, sizeBytes })
@@ -87,6 +96,8 @@ export async function completeCheckpoint(tx: Tx, id: CheckpointId, done: Complet
     .update(jobs)
     .set({ checkpointId: id })
     .where(and(eq(jobs.id, jobId), eq(jobs.leaseId, leaseId)));
+  // While the chunks of the one before are still known.
+  await recountKeptStates(tx, jobId, id, keptBy);
   await dropSuperseded(tx, jobId);
   return true;
 }

@@ -7,7 +7,9 @@ import { buffer } from 'node:stream/consumers';
 import { createDb } from '@computefabric/db/client';
 import { checkpoints } from '@computefabric/db/schema/checkpoints';
 import { idempotencyKeys } from '@computefabric/db/schema/idempotency-keys';
+import { jobEvents } from '@computefabric/db/schema/job-events';
 import { jobs } from '@computefabric/db/schema/jobs';
+import { keptStates } from '@computefabric/db/schema/kept-states';
 import { leases } from '@computefabric/db/schema/leases';
 import { storedObjects } from '@computefabric/db/schema/stored-objects';
 import { createTestDatabase } from '@computefabric/db/testing';
@@ -28,13 +30,19 @@ import { putArtifact } from '../artifacts/put-artifact.ts';
 import { sweepOnce } from '../housekeeping/sweep.worker.ts';
 import { lockJob } from '../jobs/job.store.ts';
 import { endLease } from '../leases/end-lease.ts';
+import { grantLeases } from '../leases/grant-leases.ts';
 import { type LeaseClaim, lockLease } from '../leases/lease.store.ts';
 import { reportEnd } from '../leases/report-lease.ts';
 import { openDiskObjectStore } from '../objects/disk-object-store.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
+import { loadMachines } from '../matching/market.store.ts';
+import { Matcher } from '../matching/match.ts';
+import type { SavedState } from '../matching/queue/queued-job.ts';
+import { loadQueuedJobs } from '../matching/queued-jobs.store.ts';
 import { leftSeconds } from '../metering/usage.ts';
-import { marketFixture } from '../testing/market-fixture.ts';
+import { marketFixture, testCards } from '../testing/market-fixture.ts';
 import { listCheckpointsOf } from './checkpoint.store.ts';
+import { noteKeptStates } from './note-kept-states.ts';
 import { readKeptChunk, readKeptManifest, readStateChunk, readStateManifest } from './read-state.ts';
 import {
   beginCheckpoint,
@@ -155,14 +163,14 @@ async function begin(as = claim): Promise<CheckpointId> {
   return id;
 }
 
-const commit = (id: CheckpointId, manifest: { bytes: Buffer; sha256: string }, as = claim) =>
-  commitCheckpoint(deps, as, { checkpointId: id, ...manifest, signal: never });
+const commit = (id: CheckpointId, manifest: { bytes: Buffer; sha256: string }, as = claim, kept = false) =>
+  commitCheckpoint(deps, as, { checkpointId: id, ...manifest, kept, signal: never });
 
-/** A whole save of these files. */
-async function save(files: Record<string, string>, as = claim): Promise<CheckpointId> {
+/** A whole save of these files; `kept`: the machine has them for a next try, too. */
+async function save(files: Record<string, string>, as = claim, kept = false): Promise<CheckpointId> {
   const id = await begin(as);
   for (const text of Object.values(files)) if (text !== '') await send(as, text);
-  expect(await commit(id, manifestOf(files), as)).toEqual({ missing: [] });
+  expect(await commit(id, manifestOf(files), as, kept)).toEqual({ missing: [] });
   return id;
 }
 
@@ -500,6 +508,88 @@ describe('what a moved try costs', () => {
     expect((await market.jobRow(job)).endReason).toBe('time-limit');
     expect(billed).toBeLessThanOrEqual(100_000);
     expect(billed).toBeGreaterThan(99_000);
+  });
+});
+
+describe('what machines still have', () => {
+  let other: ProviderId;
+  beforeAll(async () => {
+    other = await market.addMachine(renter, { gpus: testCards(1) });
+  });
+
+  /** The try is over for the renter's program's sake, and the job waits for its next one. */
+  async function queueAgain(): Promise<void> {
+    await connection.db.update(leases).set({ state: 'released' }).where(eq(leases.id, claim.leaseId));
+    await connection.db
+      .update(jobs)
+      .set({ state: 'queued', leaseId: null, queuedAt: sql`now()` })
+      .where(eq(jobs.id, job));
+  }
+  const savedState = async () => (await loadQueuedJobs(connection.db, [job]))[0]?.savedState ?? null;
+  const moveTo = async (to: ProviderId) => {
+    await queueAgain();
+    claim = await addTry(job, 10, to);
+  };
+
+  test('the machine that keeps the state gets the next try, and the job’s history says how much is there', async () => {
+    const keeper = await market.addMachine(renter, { gpus: testCards(1) });
+    await moveTo(keeper);
+    await save({ a: 'state', empty: '' }, claim, true);
+    await queueAgain();
+    const [queued] = await loadQueuedJobs(connection.db, [job]);
+    expect(queued?.savedState).toEqual({ bytes: 5, on: [{ providerId: keeper, bytes: 5 }] });
+    const place = async (savedState: SavedState | null) => {
+      const matcher = new Matcher();
+      for (const view of await loadMachines(connection.db, [other, keeper])) matcher.fleet.set(view, 0);
+      invariant(queued, 'it waits');
+      matcher.enqueue({ ...queued, savedState }, 0);
+      return matcher.propose(10, 0).sets;
+    };
+    // Of a state worth waiting for: a gigabyte.
+    const big = (id: ProviderId) => ({ bytes: 1e9, on: [{ providerId: id, bytes: 1e9 }] });
+    for (const id of [keeper, other]) expect((await place(big(id)))[0]?.[0]?.providerId).toBe(id);
+    await grantLeases(connection.db, market.deps.settings, await place(big(keeper)));
+    const events = await connection.db.select().from(jobEvents).where(eq(jobEvents.jobId, job));
+    expect(events.find(({ type }) => type === 'matched')?.message).toMatch(
+      /All 1\.0 GB of its saved state are there already\.$/,
+    );
+  });
+
+  test('counts what an older state has in common with the newest, and nothing that only the machine says', async () => {
+    const first = await save({ a: 'same', b: 'old' }, claim, true);
+    await moveTo(other);
+    const second = await save({ a: 'same', b: 'newer' }, claim);
+    await queueAgain();
+    expect(await savedState()).toEqual({ bytes: 9, on: [{ providerId: machine, bytes: 4 }] });
+    const say = (id: ProviderId, checkpoint: CheckpointId) =>
+      noteKeptStates(market.deps, id, [{ job_id: job, checkpoint_id: checkpoint }]);
+    expect(await say(other, second)).toEqual([]);
+    expect(await say(machine, newId('checkpoint'))).toEqual([]);
+    expect(await savedState()).toEqual({ bytes: 9, on: [{ providerId: other, bytes: 9 }] });
+    expect(await say(machine, first)).toEqual([]);
+    expect((await savedState())?.on).toHaveLength(2);
+    // It has thrown it away.
+    expect(await noteKeptStates(market.deps, machine, [])).toEqual([]);
+    expect((await savedState())?.on).toEqual([{ providerId: other, bytes: 9 }]);
+  });
+
+  test('a machine is to forget jobs that are over, and learns nothing about those that it never had', async () => {
+    const checkpoint = await save({ a: 'state' }, claim, true);
+    const [strange] = await runningJob();
+    const unknown = newId('job');
+    await queueAgain();
+    await connection.db
+      .update(jobs)
+      .set({ state: 'succeeded', endReason: 'exited-zero', finishedAt: sql`now()` })
+      .where(eq(jobs.id, job));
+    const kept = [job, strange, unknown].map((job_id) => ({ job_id, checkpoint_id: checkpoint }));
+    expect(await noteKeptStates(market.deps, other, kept)).toEqual([job, strange, unknown]);
+    expect(await noteKeptStates(market.deps, machine, [...kept, ...kept])).toContain(job);
+    // One that is away does not say so; the sweep forgets for it.
+    const row = { providerId: other, jobId: job, checkpointId: checkpoint, countedFor: checkpoint, bytes: 5 };
+    await connection.db.insert(keptStates).values(row);
+    await sweep(3_600);
+    expect(await connection.db.select().from(keptStates).where(eq(keptStates.jobId, job))).toEqual([]);
   });
 });
 

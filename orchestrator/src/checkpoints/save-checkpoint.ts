@@ -75,7 +75,7 @@ export async function putChunk(deps: CheckpointDeps, claim: LeaseClaim, chunk: C
 export async function commitCheckpoint(
   deps: CheckpointDeps,
   claim: LeaseClaim,
-  commit: { checkpointId: CheckpointId; sha256: string; bytes: Buffer; signal: AbortSignal },
+  commit: { checkpointId: CheckpointId; sha256: string; bytes: Buffer; kept?: boolean; signal: AbortSignal },
 ): Promise<{ missing: string[] }> {
   const manifest = parseManifest(commit.bytes, commit.sha256);
   const known = await requireActive(deps, claim);
@@ -106,6 +106,7 @@ export async function commitCheckpoint(
       files: manifest.files.length,
       sizeBytes: manifest.files.reduce((sum, file) => sum + file.size_bytes, 0),
       chunkKeys: [...sizes.keys()].map((sha256) => keyOf(stored, sha256)),
+      keptBy: commit.kept ? lease.providerId : null,
     });
     await notify(tx, 'cf_job', job.id);
     return { missing: [] };

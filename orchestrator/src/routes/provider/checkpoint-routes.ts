@@ -44,6 +44,7 @@ export function checkpointRoutes(
         checkpointId: call.params.checkpoint,
         sha256: call.query.sha256,
         bytes: await readBytes(call.request, limits.checkpointManifestBytes),
+        kept: call.query.kept !== undefined,
         signal: call.signal,
       });
     }),
