@@ -2,6 +2,7 @@ import type { Db } from '@computefabric/db/client';
 import type { Logger } from '@computefabric/runtime/log';
 import { startWorker, type Worker } from '../background/worker.ts';
 import { dropOutlived } from '../checkpoints/checkpoint.store.ts';
+import { dropStatesOfEnded } from '../checkpoints/kept-states.store.ts';
 import { forgetAnswers } from '../http/idempotency.store.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { doomUnreferenced, forgetObject } from '../objects/stored-object.store.ts';
@@ -49,6 +50,7 @@ export async function sweepOnce(
   signal: AbortSignal,
 ): Promise<{ checkpoints: number; objects: number; answers: number; credentials: number }> {
   const checkpoints = await dropOutlived(db, settings.keepCheckpointsSeconds);
+  await dropStatesOfEnded(db);
   let removed = 0;
   for (const key of await doomUnreferenced(db, settings.graceSeconds, batch)) {
     if (signal.aborted) break;

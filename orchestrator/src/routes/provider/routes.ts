@@ -12,6 +12,7 @@ import { Coalescer } from '../../background/coalescer.ts';
 import type { Signals } from '../../background/signals.ts';
 import { type BoundRoute, route } from '../../http/define-route.ts';
 import { readBytes } from '../../http/read-json.ts';
+import { noteKeptStates } from '../../checkpoints/note-kept-states.ts';
 import { checkpointRoutes } from './checkpoint-routes.ts';
 import type { LeaseCall } from './lease-call.ts';
 import type { MeterBook } from '../../metering/meter-book.ts';
@@ -140,7 +141,8 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
       const tasks = await recordHeartbeat(deps, caller.providerId, body.tasks);
       await meterTasks(deps.meter, caller.providerId, body.tasks, tasks);
       if (seen === 'offline') await touchSession(db, caller.providerId, Number(headers[sessionHeader]));
-      return { lease_ttl_seconds: settings.leaseTtlSeconds, tasks };
+      const forget = body.kept_states && (await noteKeptStates(deps, caller.providerId, body.kept_states));
+      return { lease_ttl_seconds: settings.leaseTtlSeconds, tasks, forget_states: forget ?? [] };
     }),
 
     route(sessionApi.goodbye, async ({ caller, headers, body }) => {
