@@ -18,6 +18,7 @@ import { type AgentHome, agentHome, obtainAgentId, prepareHome } from './home/ag
 import { systemBootClock } from './home/boot-clock.ts';
 import { obtainSigningKey } from './home/signing-key.ts';
 import { takeLock } from './home/home-lock.ts';
+import { PulledImages } from './images/pulled-images.ts';
 import { discoverInventory } from './inventory/discover-inventory.ts';
 import { OwnerConfigError } from './policy/owner-config.ts';
 import { OwnerPolicy, ownerFileName } from './policy/owner-policy.ts';
@@ -31,6 +32,8 @@ export const drainMs = 10_000;
 
 /** The watchdog takes an agent for frozen that has left no sign of life for several times this long. */
 const signOfLifeMs = 1_000;
+
+const bytesPerMib = 1_048_576;
 
 interface ComposeOptions {
   env: Readonly<Record<string, string | undefined>>;
@@ -62,7 +65,7 @@ export async function compose(
   }, signOfLifeMs);
   lifecycle.add('signs of life', () => clearInterval(living));
 
-  const driver = makeDriver(config, await obtainAgentId(home), log);
+  const driver = makeDriver(config, home, await obtainAgentId(home), log);
   lifecycle.add('prepared networks', () => driver.close());
   const machine = await lookAtMachine(config, driver);
   log.info(
@@ -83,6 +86,10 @@ export async function compose(
     name: config.name,
     log,
     signal,
+  }).catch(async (thrown: unknown) => {
+    // An agent that does not begin leaves no rules behind, unless programs of before still run under them.
+    if ((await driver.listOwned()).length === 0) await driver.close();
+    throw thrown;
   });
 
   const guard = startGuard({ home, env, log });
@@ -95,6 +102,7 @@ export async function compose(
     credential,
     signer,
     driver,
+    images: await PulledImages.open({ path: home.images, rules: config.images, driver, log }),
     states: await KeptStates.open({ folder: home.states, budgetBytes: config.stateCacheBytes, log }),
     inventory: () => discoverInventory(config, driver),
     guarded: guard.ready,
@@ -140,7 +148,7 @@ async function lockHome(home: AgentHome) {
   );
 }
 
-function makeDriver(config: ProviderConfig, agentId: string, log: Logger): DockerDriver {
+function makeDriver(config: ProviderConfig, home: AgentHome, agentId: string, log: Logger): DockerDriver {
   try {
     return new DockerDriver({
       address: parseEngineAddress(config.dockerHost),
@@ -149,6 +157,7 @@ function makeDriver(config: ProviderConfig, agentId: string, log: Logger): Docke
         ...config.network,
         onProblem: (problem) => log.error({ problem }, 'jobs get no network'),
       },
+      disk: { folder: home.disks, defaultBytes: config.jobDiskMib * bytesPerMib },
       prepareNetworks: true,
       prepareImages: true,
     });

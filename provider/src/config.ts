@@ -10,6 +10,7 @@ import { logLevelSetting, parseSettings } from '@computefabric/runtime/config';
 import type { LogLevel } from '@computefabric/runtime/log';
 import { type Secret, secretSetting } from '@computefabric/runtime/secret';
 import { z } from 'zod';
+import type { ImageRules } from './images/pulled-images.ts';
 
 /** Memory that is never offered: the owner's system needs some to stay usable. */
 const keptMemoryMib = 1_024;
@@ -71,6 +72,16 @@ const settings = z.object({
   PROVIDER_PROFILE: ownerProfile.optional(),
   /** The X display that tells of full-screen programs; set by the desktop. */
   DISPLAY: z.string().max(255).optional(),
+  /** Most that a job writes to disk, MiB, unless it asked for more and got it. */
+  PROVIDER_JOB_DISK_MIB: z.coerce.number().int().min(16).max(16_777_216).default(10_240),
+  /** Most disk for images that the agent pulled, MiB; beyond it those go that were used longest ago. */
+  PROVIDER_IMAGE_CACHE_MIB: z.coerce.number().int().min(0).max(1_073_741_824).default(51_200),
+  /** An image that has more to fetch is not pulled, MiB. */
+  PROVIDER_IMAGE_MAX_MIB: z.coerce.number().int().min(1).max(1_073_741_824).default(30_720),
+  /** Images that the agent never removes, with commas between them, as jobs name them. */
+  PROVIDER_IMAGE_PINS: listOf(z.string().max(limits.imageChars), 256).prefault(''),
+  /** `false`: nothing is pulled but what a job of this machine needs. */
+  PROVIDER_IMAGE_PREPULL: z.enum(['true', 'false']).default('true'),
   /** Where the machine stands, in the market's own words, such as `eu-west`. */
   PROVIDER_REGION: regionName.optional(),
   /** Most CPU cores to offer; all by default. */
@@ -112,10 +123,13 @@ export interface ProviderConfig {
   profile: OwnerProfile | null;
   /** The X display; null where there is none. */
   display: string | null;
+  images: ImageRules;
   /** Empty when the owner names none. */
   region: string;
   /** Most that is offered of the machine. */
   offered: { cpus: number; memoryMib: number };
+  /** Most that a job writes to disk unless it asked for more. */
+  jobDiskMib: number;
   network: OwnerNetwork;
   dockerHost: string | null;
   logLevel: LogLevel;
@@ -161,6 +175,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     stateCacheBytes: given.PROVIDER_STATE_CACHE_MIB * bytesPerMib,
     profile: given.PROVIDER_PROFILE ?? null,
     display: given.DISPLAY || null,
+    images: {
+      budgetBytes: given.PROVIDER_IMAGE_CACHE_MIB * bytesPerMib,
+      mostBytes: given.PROVIDER_IMAGE_MAX_MIB * bytesPerMib,
+      pins: given.PROVIDER_IMAGE_PINS,
+      prepull: given.PROVIDER_IMAGE_PREPULL === 'true',
+    },
     region: given.PROVIDER_REGION ?? '',
     offered: {
       cpus: Math.min(given.PROVIDER_CPUS ?? Number.POSITIVE_INFINITY, availableParallelism()),
@@ -169,6 +189,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
         Math.max(memoryMib - keptMemoryMib, Math.floor(memoryMib / 2)),
       ),
     },
+    jobDiskMib: given.PROVIDER_JOB_DISK_MIB,
     network: {
       most: given.PROVIDER_NETWORK,
       denied: given.PROVIDER_NETWORK_DENY,

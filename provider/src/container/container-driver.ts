@@ -17,8 +17,20 @@ export interface ContainerDriver {
   /** What tasks may reach from this machine, and why not more. Proven by trying, not by belief. */
   networks(): Promise<NetworkOffer>;
 
+  /** What this machine does beyond the template to keep tasks in, each proven by a trial. */
+  protections(): Promise<Protections>;
+
   /** Names under which images are on this engine, as a job may write them; at most so many. */
   imageNames(most: number): Promise<string[]>;
+
+  /** Every image on this engine, with and without a name, by id. */
+  imageIds(): Promise<ReadonlySet<string>>;
+
+  /**
+   * Takes a name from an image, and the image from the disk when that was its last and nothing is made of it. Never
+   * forced: `in-use` when a container needs it.
+   */
+  removeImage(reference: string): Promise<'removed' | 'in-use' | 'gone'>;
 
   /** The image as the engine holds it now, or null. `reference` may also be an image id. */
   imagePresent(reference: string): Promise<LocalImage | null>;
@@ -135,6 +147,11 @@ export interface ContainerDriver {
   listOwned(): Promise<OwnedResource[]>;
 }
 
+export interface Protections {
+  /** What a task writes has an end; else why not. */
+  diskLimit: { holds: boolean; note: string | null };
+}
+
 export interface NetworkOffer {
   modes: NetworkMode[];
   /** For the owner and for renters; null when there is nothing to say. */
@@ -183,6 +200,8 @@ export interface PullProgress {
 export interface PullOptions {
   /** Seconds for the whole pull; after it the pull stops with `pull-timeout`. */
   deadlineSeconds: number;
+  /** Compressed bytes; as soon as it shows that there are more the pull stops with `image-too-large`. */
+  mostBytes?: number;
   onProgress?: (progress: PullProgress) => void;
   /** Stops the pull with `aborted`. */
   signal?: AbortSignal;
@@ -212,6 +231,8 @@ export interface TaskSpec {
   shmBytes: number;
   /** UUIDs of real GPUs; empty for none and for simulated ones. */
   gpuUuids: readonly string[];
+  /** What it may write to disk, where the machine limits that; what is usual there when it is less. */
+  diskBytes: number;
   network: TaskNetwork;
 }
 

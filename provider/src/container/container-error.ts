@@ -22,6 +22,8 @@ export type ContainerErrorCode =
   | 'pull-timeout'
   | 'pull-failed'
   | 'disk-full'
+  /** It has more to fetch than the owner lets an image have. */
+  | 'image-too-large'
   /** The image asks for something that no task gets, for example a VOLUME over `/outputs`. */
   | 'image-refused'
   /** No command was given and the image brings none. */

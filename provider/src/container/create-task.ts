@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type Docker from 'dockerode';
 import type { TaskSpec } from './container-driver.ts';
 import { ContainerError, isContainerError } from './container-error.ts';
+import { type DiskLimit, upperDirectoryOf } from './disk/disk-limit.ts';
 import type { DockerEngine } from './docker-engine.ts';
 import { containerReply, type ImageReply } from './engine-replies.ts';
 import { findTemplateMismatch, hostConfig, type TaskHostConfig } from './host-config.ts';
@@ -25,13 +26,15 @@ export interface CreateNeeds {
   inspectImage: (reference: string) => Promise<ImageReply | null>;
   /** Gives each task its network; null gives loopback alone, from nothing. */
   holders: NetworkHolders | null;
+  /** Limits what tasks write; null leaves it at the engine's disk. */
+  disk: DiskLimit | null;
   /** Prepared images; null makes each task from nothing. */
   images: PreparedImages | null;
 }
 
 /** See `ContainerDriver.createTask`. What a failed creation has made is removed again. */
 export async function createTask(
-  { engine, agentId, engineLogFileBytes, inspectImage, holders, images }: CreateNeeds,
+  { engine, agentId, engineLogFileBytes, inspectImage, holders, disk, images }: CreateNeeds,
   spec: TaskSpec,
 ): Promise<string> {
   checkTaskSpec(spec);
@@ -47,6 +50,9 @@ export async function createTask(
   });
   const body = createRequest(agentId, spec, image, name, settings);
 
+  // Made meanwhile: it takes as long as making the container.
+  const making = disk?.take(engine, agentId, spec.diskBytes) ?? Promise.resolve(null);
+  making.catch(() => undefined); // Awaited below, unless something else fails first.
   try {
     const directories = directoriesOf(spec);
     const prepared = images?.take(image, directories) ?? null;
@@ -55,12 +61,15 @@ export async function createTask(
     const bare = containerId === null;
     containerId ??= await createContainer(engine, body);
     if (containerId === null) throw imageMissing(spec);
-    await Promise.all([
-      verify(engine, containerId, body),
-      ...(bare ? [makeDirectories(engine, containerId, directories)] : []),
-    ]);
+    const upperDirectory = await verify(engine, containerId, body);
+    await (await making)?.attach(upperDirectory());
+    if (bare) await makeDirectories(engine, containerId, directories);
     return containerId;
   } catch (error) {
+    await making.then(
+      (made) => made?.discard(),
+      () => undefined, // It was not made: nothing is left of it.
+    );
     // The name was taken: by the container that the lease has already, which stays.
     if (isContainerError(error, 'task-exists')) throw error;
     try {
@@ -153,12 +162,13 @@ async function createContainer(
   }
 }
 
-/** Reads the settings back: an engine that cannot apply one (an old kernel, say) only warns, and goes on without. */
+/**
+ * Reads the settings back, and gives where the engine keeps what the container writes: an engine that cannot apply one (an old kernel, say) only warns, and goes on without. */
 async function verify(
   engine: DockerEngine,
   containerId: string,
   body: Docker.ContainerCreateOptions & { HostConfig: TaskHostConfig },
-): Promise<void> {
+): Promise<() => string> {
   const reply = await engine.call('inspecting the container', REQUEST_SECONDS, (client, signal) =>
     client.getContainer(containerId).inspect({ abortSignal: signal }),
   );
@@ -171,6 +181,7 @@ async function verify(
       : 'Env: a variable of ours is missing') ??
     (isDeepStrictEqual(Config.Healthcheck?.Test, ['NONE']) ? null : 'Healthcheck: expected none');
   if (wrong !== null) throw new ContainerError('template-mismatch', `the engine changed a setting: ${wrong}`);
+  return () => upperDirectoryOf(reply);
 }
 
 async function makeDirectories(

@@ -96,6 +96,7 @@ describe('what a task gets from the Docker engine', () => {
       pidsLimit: 128,
       shmBytes: 4 * MIB,
       gpuUuids: [],
+      diskBytes: 0,
       network: { mode: 'none', allow: [] },
       ...change,
     };

@@ -14,6 +14,7 @@ import type {
   OutputPiece,
   OutputPosition,
   OwnedResource,
+  Protections,
   PullOptions,
   StateLimits,
   StateSink,
@@ -25,8 +26,9 @@ import type {
 } from './container-driver.ts';
 import { ContainerError, isContainerError, notFound } from './container-error.ts';
 import { createTask } from './create-task.ts';
+import { DiskLimit } from './disk/disk-limit.ts';
 import { DockerEngine } from './docker-engine.ts';
-import { imageNames, inspectImage, localImage, pullImage } from './docker-images.ts';
+import { imageIds, imageNames, inspectImage, localImage, pullImage, removeImage } from './docker-images.ts';
 import { AttachedOutput, readOutputFrom } from './docker-output.ts';
 import { readState, runInside, thaw, writeState } from './docker-state.ts';
 import type { EngineAddress } from './engine-address.ts';
@@ -62,6 +64,8 @@ export interface DockerDriverOptions {
   engineLogFileBytes?: number;
   /** Lets tasks out; without it each has loopback alone. */
   egress?: EgressOptions;
+  /** Limits what a task writes: in files of this folder, so much unless it asks for more. */
+  disk?: { folder: string; defaultBytes: number };
   /** Keeps a network namespace ready for the next task, which starts in half the time; `close` removes it. */
   prepareNetworks?: boolean;
   /** Keeps images that have the directories of tasks in them, which saves making these; `close` removes them. */
@@ -87,6 +91,7 @@ export class DockerDriver implements ContainerDriver {
   readonly #engineLogFileBytes: number;
   readonly #egress: TaskEgress;
   readonly #holders: NetworkHolders | null;
+  readonly #disk: DiskLimit | null;
   readonly #images: PreparedImages | null;
   /** By id, which names one content for ever. */
   readonly #knownImages = new Map<string, ImageReply>();
@@ -98,6 +103,7 @@ export class DockerDriver implements ContainerDriver {
     agentId,
     engineLogFileBytes = ENGINE_LOG_FILE_BYTES,
     egress,
+    disk,
     prepareNetworks = false,
     prepareImages = false,
   }: DockerDriverOptions) {
@@ -110,6 +116,7 @@ export class DockerDriver implements ContainerDriver {
       prepareNetworks || egress
         ? new NetworkHolders(this.#engine, agentId, egress ? this.#egress : null)
         : null;
+    this.#disk = disk ? new DiskLimit(disk.folder, disk.defaultBytes) : null;
     this.#images = prepareImages ? new PreparedImages(this.#engine, agentId) : null;
     this.#holders?.prepareSoon();
   }
@@ -139,12 +146,27 @@ export class DockerDriver implements ContainerDriver {
     };
   }
 
+  async protections(): Promise<Protections> {
+    const problem = this.#disk
+      ? await this.#disk.problem(this.#engine, this.#agentId)
+      : 'this agent does not limit it';
+    return { diskLimit: { holds: problem === null, note: problem } };
+  }
+
   async networks(): Promise<NetworkOffer> {
     return (await this.#holders?.offer()) ?? { modes: ['none'], note: null };
   }
 
   imageNames(most: number): Promise<string[]> {
     return imageNames(this.#engine, most);
+  }
+
+  imageIds(): Promise<ReadonlySet<string>> {
+    return imageIds(this.#engine);
+  }
+
+  removeImage(reference: string): Promise<'removed' | 'in-use' | 'gone'> {
+    return removeImage(this.#engine, reference);
   }
 
   async imagePresent(reference: string): Promise<LocalImage | null> {
@@ -165,6 +187,7 @@ export class DockerDriver implements ContainerDriver {
       inspectImage: async (reference: string) =>
         this.#knownImages.get(reference) ?? (await inspectImage(this.#engine, reference)),
       holders: this.#holders,
+      disk: this.#disk,
       images: this.#images,
     };
     return createTask(needs, spec);

@@ -1,4 +1,6 @@
+import { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
+import { formatBytes } from '@computefabric/protocol/grammar/sizes';
 import { toError } from '@computefabric/runtime/errors';
 import { withEither } from '@computefabric/runtime/either-signal';
 import type { LocalImage, PullOptions } from './container-driver.ts';
@@ -11,6 +13,8 @@ import { PullTracker } from './pull-progress.ts';
 
 const IMAGE_ID = /^(sha256:)?[0-9a-f]{64}$/;
 const INSPECT_SECONDS = 15;
+/** Layers of tens of gigabytes are many files. */
+const REMOVE_SECONDS = 300;
 
 /** What an image brings along; null when it is not there. */
 export async function inspectImage(engine: DockerEngine, reference: string): Promise<ImageReply | null> {
@@ -34,6 +38,29 @@ export async function imageNames(engine: DockerEngine, most: number): Promise<st
     .flatMap(({ RepoTags, RepoDigests }) => [...RepoTags, ...RepoDigests])
     .filter((name) => !name.includes('<none>') && !isOurs(name));
   return writtenNames(names).slice(0, most);
+}
+
+/** Every image there is, by id. */
+export async function imageIds(engine: DockerEngine): Promise<ReadonlySet<string>> {
+  const reply = await engine.call('listing the images', INSPECT_SECONDS, (client) => client.listImages());
+  return new Set(imageListReply.parse(reply).map(({ Id }) => Id));
+}
+
+export async function removeImage(
+  engine: DockerEngine,
+  reference: string,
+): Promise<'removed' | 'in-use' | 'gone'> {
+  parseImageReference(reference);
+  try {
+    await engine.call(`removing the image ${reference}`, REMOVE_SECONDS, (client, signal) =>
+      client.getImage(reference).remove({ abortSignal: signal }),
+    );
+    return 'removed';
+  } catch (error) {
+    if (isContainerError(error) && error.statusCode === 404) return 'gone';
+    if (isContainerError(error) && error.statusCode === 409) return 'in-use';
+    throw error;
+  }
 }
 
 /** What agents make for themselves is nothing for a job to name. */
@@ -66,7 +93,7 @@ export async function pullImage(
         (client) => client.createImage({ fromImage: repository, tag: tagOrDigest, abortSignal: signal }),
         signal,
       );
-      await followPull(stream, options);
+      await followPull(stream, options).finally(() => destroy(stream));
     });
   } catch (error) {
     if (options.signal?.aborted) throw new ContainerError('aborted', `${what}: stopped`, { cause: error });
@@ -74,6 +101,8 @@ export async function pullImage(
       const message = `${what}: not done within ${options.deadlineSeconds} s`;
       throw new ContainerError('pull-timeout', message, { cause: error });
     }
+    if (isContainerError(error, 'image-too-large'))
+      throw new ContainerError('image-too-large', `${what}: ${error.message}`, { cause: error });
     if (isContainerError(error, 'engine-refused')) throw refusal(what, error.message, error);
     throw engine.asContainerError(what, error);
   }
@@ -89,8 +118,19 @@ async function followPull(stream: NodeJS.ReadableStream, options: PullOptions): 
   for await (const text of jsonLines(stream)) {
     const line = pullLine.parse(JSON.parse(text));
     if (line.error !== undefined) throw new ContainerError('engine-refused', line.error);
-    if (tracker.take(line)) options.onProgress?.(tracker.progress);
+    if (!tracker.take(line)) continue;
+    const { bytesAtLeast } = tracker;
+    if (options.mostBytes !== undefined && bytesAtLeast > options.mostBytes) {
+      const [size, most] = [bytesAtLeast, options.mostBytes].map(formatBytes);
+      throw new ContainerError('image-too-large', `it has at least ${size}; this machine takes ${most}`);
+    }
+    options.onProgress?.(tracker.progress);
   }
+}
+
+/** The engine gives a pull up that nobody follows any more. */
+function destroy(stream: NodeJS.ReadableStream): void {
+  if (stream instanceof Readable) stream.destroy();
 }
 
 async function* jsonLines(stream: NodeJS.ReadableStream): AsyncGenerator<string> {

@@ -83,6 +83,7 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
         pidsLimit: 128,
         shmBytes: 8 * MIB,
         gpuUuids: [],
+        diskBytes: 0,
         network: { mode: 'none', allow: [] },
         ...change,
       };
@@ -159,6 +160,26 @@ export function driverSuite(name: string, open: () => Promise<SuiteEngine>): voi
           onProgress: () => stop.abort(),
         });
         await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+      });
+
+      test('an image goes by its name, and not while a task is made of it', async () => {
+        const image = await driver.imagePresent(engine.pullableImage);
+        expect(await driver.imageIds()).toContain(image?.id);
+        expect(await driver.removeImage(engine.pullableImage)).toBe('removed');
+        expect(await driver.imagePresent(engine.pullableImage)).toBeNull();
+        expect(await driver.imageIds()).not.toContain(image?.id);
+        expect(await driver.removeImage(engine.pullableImage)).toBe('gone');
+        await driver.createTask(specOf());
+        expect(await driver.removeImage(engine.shellImage)).toBe('in-use');
+        expect(await driver.imagePresent(engine.shellImage)).not.toBeNull();
+      });
+
+      test('a pull that has more to fetch than it may have stops, and leaves no image', async () => {
+        const options = { deadlineSeconds: 60, mostBytes: 1_000_000 };
+        await expect(driver.pullImage(engine.pullableImage, options)).rejects.toMatchObject({
+          code: 'image-too-large',
+        });
+        expect(await driver.imagePresent(engine.pullableImage)).toBeNull();
       });
     });
 

@@ -57,7 +57,9 @@ export const imageReply = z.object({
     .transform((config) => config ?? { Env: [], Cmd: [], Entrypoint: [], Volumes: [] }),
 });
 /** Images without a name have the tag `<none>:<none>`. */
-export const imageListReply = z.array(z.object({ RepoTags: textList, RepoDigests: textList }));
+export const imageListReply = z.array(
+  z.object({ Id: z.string(), RepoTags: textList, RepoDigests: textList }),
+);
 export type ImageReply = z.infer<typeof imageReply>;
 
 /** The engine writes the year 1 for "not yet". */
@@ -84,6 +86,11 @@ export const containerReply = z.object({
     Healthcheck: z.object({ Test: textList }).nullish(),
   }),
   HostConfig: z.looseObject({}),
+  /** Engines with another image store leave it out. */
+  GraphDriver: z
+    .object({ Name: z.string().default(''), Data: textMap })
+    .nullish()
+    .transform((driver) => driver ?? { Name: '', Data: {} as Record<string, string> }),
   Mounts: z
     .array(z.unknown())
     .nullish()

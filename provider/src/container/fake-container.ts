@@ -82,6 +82,10 @@ export class FakeContainer {
     this.#program = from.program;
   }
 
+  get image(): string {
+    return this.#spec.image;
+  }
+
   get status(): TaskStatus {
     const { leaseId, jobId, fence } = this.#spec;
     return { containerId: this.#id, leaseId, jobId, fence, state: this.#state, exit: this.#exit };

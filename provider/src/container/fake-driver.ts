@@ -18,6 +18,7 @@ import type {
   OutputPosition,
   OutputStream,
   OwnedResource,
+  Protections,
   PullOptions,
   StateLimits,
   StateSink,
@@ -103,9 +104,30 @@ export class FakeDriver implements ContainerDriver {
     return writtenNames([...this.#engine.images.keys()]).slice(0, most);
   }
 
+  async protections(): Promise<Protections> {
+    await this.#turn();
+    return { diskLimit: { holds: true, note: null } };
+  }
+
   async networks(): Promise<NetworkOffer> {
     await this.#turn();
     return { modes: ['none', 'allowlist', 'internet'], note: null };
+  }
+
+  async imageIds(): Promise<ReadonlySet<string>> {
+    await this.#turn();
+    return new Set([...this.#engine.images.keys()].map(imageId));
+  }
+
+  async removeImage(reference: string): Promise<'removed' | 'in-use' | 'gone'> {
+    await this.#turn();
+    const name = canonical(reference);
+    if (!this.#engine.images.has(name)) return 'gone';
+    const id = imageId(name);
+    for (const { image } of this.#engine.containers.values())
+      if (image === id || image === reference) return 'in-use';
+    this.#engine.images.delete(name);
+    return 'removed';
   }
 
   async imagePresent(reference: string): Promise<LocalImage | null> {
@@ -129,6 +151,8 @@ export class FakeDriver implements ContainerDriver {
     if (entry.kind === 'silence')
       throw new ContainerError('pull-timeout', `pulling ${reference}: not done in time`);
     const { sizeBytes } = entry.image;
+    if (options.mostBytes !== undefined && sizeBytes > options.mostBytes)
+      throw new ContainerError('image-too-large', `pulling ${reference}: it has ${sizeBytes} bytes`);
     for (const part of [0.25, 0.5, 1]) {
       await pause(1, options.signal);
       if (options.signal?.aborted) throw new ContainerError('aborted', `pulling ${reference}: stopped`);

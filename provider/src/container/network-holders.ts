@@ -158,7 +158,7 @@ export class NetworkHolders {
     this.#ready = null;
     // What an earlier process left, or could not remove.
     await this.#removeSpare();
-    await this.#ensureImage();
+    await ensureHolderImage(this.#engine);
     const holder =
       this.#egress === null || this.#egress.problem !== null
         ? { id: await this.#start(), link: null }
@@ -173,7 +173,7 @@ export class NetworkHolders {
 
   async #makeWithLink(): Promise<Holder & { link: TaskLink }> {
     if (this.#egress === null) throw new ContainerError('network-unavailable', 'tasks get no network here');
-    await this.#ensureImage();
+    await ensureHolderImage(this.#engine);
     const id = await this.#start();
     try {
       const pid = await this.#runningPid(id);
@@ -258,7 +258,7 @@ export class NetworkHolders {
       if (performance.now() - givenAt > FRESH_MS) this.#given.delete(id); // Joined by now, or never.
     for (const { Id, Labels } of containers) {
       if (
-        Labels[labels.holder] !== undefined &&
+        Labels[labels.holder] === 'network' &&
         !joined.has(Id) &&
         !this.#given.has(Id) &&
         Id !== this.#ready?.id
@@ -266,32 +266,32 @@ export class NetworkHolders {
         await removeHolder(this.#engine, Id);
     }
   }
+}
 
-  async #ensureImage(): Promise<void> {
-    const present = await this.#engine
-      .call('looking for the holder image', REQUEST_SECONDS, (client) => client.getImage(IMAGE).inspect())
-      .catch((error: unknown) => {
-        if (isContainerError(error) && error.statusCode === 404) return null;
-        throw error;
-      });
-    if (present) return;
-    const { Architecture: arch } = await this.#engine.call(
-      'asking about the engine',
-      REQUEST_SECONDS,
-      (client) => client.info(),
-    );
-    const program = holdProgram(arch === 'aarch64' || arch === 'arm64' ? 'arm64' : 'x64');
-    const archive = pack();
-    archive.entry({ name: 'hold', mode: 0o755 }, program);
-    archive.finalize();
-    const layer = await buffer(archive);
-    const [repo, tag] = IMAGE.split(':');
-    const progress = await this.#engine.call('making the holder image', REQUEST_SECONDS, (client) =>
-      client.importImage(Readable.from([layer]), { repo, tag, changes: ['ENTRYPOINT ["/hold"]'] }),
-    );
-    const said = await text(progress);
-    if (said.includes('"error"')) throw new Error(`the holder image could not be made: ${said}`);
-  }
+/** The image of the program that does nothing, made where it is missing. */
+export async function ensureHolderImage(engine: DockerEngine): Promise<string> {
+  const present = await engine
+    .call('looking for the holder image', REQUEST_SECONDS, (client) => client.getImage(IMAGE).inspect())
+    .catch((error: unknown) => {
+      if (isContainerError(error) && error.statusCode === 404) return null;
+      throw error;
+    });
+  if (present) return IMAGE;
+  const { Architecture: arch } = await engine.call('asking about the engine', REQUEST_SECONDS, (client) =>
+    client.info(),
+  );
+  const program = holdProgram(arch === 'aarch64' || arch === 'arm64' ? 'arm64' : 'x64');
+  const archive = pack();
+  archive.entry({ name: 'hold', mode: 0o755 }, program);
+  archive.finalize();
+  const layer = await buffer(archive);
+  const [repo, tag] = IMAGE.split(':');
+  const progress = await engine.call('making the holder image', REQUEST_SECONDS, (client) =>
+    client.importImage(Readable.from([layer]), { repo, tag, changes: ['ENTRYPOINT ["/hold"]'] }),
+  );
+  const said = await text(progress);
+  if (said.includes('"error"')) throw new Error(`the holder image could not be made: ${said}`);
+  return IMAGE;
 }
 
 /** Removes one holder; nothing to do is success. */

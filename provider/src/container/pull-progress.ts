@@ -64,6 +64,14 @@ export class PullTracker {
     };
   }
 
+  /** What is known to be fetched in all: the sizes that have been told. */
+  get bytesAtLeast(): number {
+    return [...this.#layers.values()].reduce(
+      (sum, { totalBytes, doneBytes }) => sum + Math.max(totalBytes ?? 0, doneBytes),
+      0,
+    );
+  }
+
   #layer(id: string): Layer {
     let layer = this.#layers.get(id);
     if (!layer) {

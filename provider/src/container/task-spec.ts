@@ -37,6 +37,7 @@ export function checkTaskSpec(spec: TaskSpec): void {
     'stateDirectory',
     'must be a directory of its own, outside of /outputs, /proc, /sys and /dev',
   );
+  check(isWhole(spec.diskBytes, 0, 2 ** 46), 'diskBytes', 'must be from 0 to 64 TiB');
   checkVariables(spec.variables);
   checkCommand(spec.command);
   checkEnv(spec.env);

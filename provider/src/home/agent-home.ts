@@ -22,6 +22,10 @@ export interface AgentHome {
   tasks: string;
   /** What the cards were set to before the owner's limit. */
   powerLimits: string;
+  /** What tasks write, as long as it is not mounted: empty but for a moment. */
+  disks: string;
+  /** Which images the agent has pulled: those it may remove. */
+  images: string;
   /** State of jobs for their next tries, one folder per job. */
   states: string;
 }
@@ -37,6 +41,8 @@ export function agentHome(root: string): AgentHome {
     guardLog: join(root, 'guard.log'),
     tasks: join(root, 'tasks'),
     powerLimits: join(root, 'power-limits.json'),
+    disks: join(root, 'disks'),
+    images: join(root, 'images.json'),
     states: join(root, 'states'),
   };
 }

@@ -66,7 +66,10 @@ export interface HostNames {
 }
 
 export function hostNames(agentId: string): HostNames {
-  const mark = createHash('sha256').update(agentId).digest('hex').slice(0, 6);
+  return namesOfMark(createHash('sha256').update(agentId).digest('hex').slice(0, 6));
+}
+
+function namesOfMark(mark: string): HostNames {
   return {
     interfacePrefix: `cf${mark}`,
     forward: `CF-${mark}-OUT`,
@@ -74,6 +77,12 @@ export function hostNames(agentId: string): HostNames {
     input: `CF-${mark}-HOST`,
     masquerade: `CF-${mark}-NAT`,
   };
+}
+
+/** All agents whose chains are among what `iptables-save` says. */
+export function agentsIn(saved: string): HostNames[] {
+  const marks = [...saved.matchAll(/^:CF-([0-9a-f]{6})-HOST /gm)].map(([, mark]) => mark ?? '');
+  return [...new Set(marks)].map(namesOfMark);
 }
 
 /** The links of all agents' tasks: what no network uses, so that nothing of the owner's is hidden by it. */

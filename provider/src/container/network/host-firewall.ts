@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { toError } from '@computefabric/runtime/errors';
-import { hostJumps, hostNames, type HostNames, hostRules, ownNetworks } from './egress-rules.ts';
+import { agentsIn, hostJumps, hostNames, type HostNames, hostRules, ownNetworks } from './egress-rules.ts';
 import { runTool, ToolError } from './run-tool.ts';
 
 const CAP_NET_ADMIN = 12n;
@@ -71,21 +71,20 @@ export class HostFirewall {
   /** Takes everything away. Nothing being there is fine. */
   async remove(): Promise<void> {
     this.#installed = null;
-    if ((await this.#standing()) === '') return;
-    for (const { table, chain, rule } of hostJumps(this.names)) {
-      // A crash in the middle of `ensure` may have left one twice.
-      for (let times = 0; times < 5; times += 1)
-        if (!(await holds(['-t', table, '-D', chain, ...rule]))) break;
-    }
-    const { forward, back, input, masquerade } = this.names;
-    for (const [table, chain] of [
-      ['filter', forward],
-      ['filter', back],
-      ['filter', input],
-      ['nat', masquerade],
-    ] as const) {
-      if (await holds(['-t', table, '-F', chain])) await holds(['-t', table, '-X', chain]);
-    }
+    if ((await this.#standing()) !== '') await removeChains(this.names);
+  }
+
+  /**
+   * Agents with chains on this machine and no task and nothing prepared: idle for this moment, or gone for good
+   * together with their watchdogs. Our own is never among them.
+   */
+  async idleAgents(): Promise<HostNames[]> {
+    const agents = agentsIn(await runTool('iptables-save', ['-t', 'filter']));
+    const links = (await runTool('ip', ['-o', 'link'])).split('\n');
+    return agents.filter(
+      ({ interfacePrefix, input }) =>
+        input !== this.names.input && !links.some((line) => line.includes(` ${interfacePrefix}`)),
+    );
   }
 
   /** Every line of the firewall that names one of our chains, in its order: equal as long as nobody touched them. */
@@ -96,6 +95,23 @@ export class HostFirewall {
       .filter((line) => [forward, back, input, masquerade].some((chain) => line.includes(chain)))
       .map((line) => line.replace(/ \[\d+:\d+\]$/, ''))
       .join('\n');
+  }
+}
+
+/** An agent that lives after all puts them back before it lets anybody out. */
+export async function removeChains(names: HostNames): Promise<void> {
+  for (const { table, chain, rule } of hostJumps(names)) {
+    // A crash in the middle of `ensure` may have left one twice.
+    for (let times = 0; times < 5; times += 1) if (!(await holds(['-t', table, '-D', chain, ...rule]))) break;
+  }
+  const { forward, back, input, masquerade } = names;
+  for (const [table, chain] of [
+    ['filter', forward],
+    ['filter', back],
+    ['filter', input],
+    ['nat', masquerade],
+  ] as const) {
+    if (await holds(['-t', table, '-F', chain])) await holds(['-t', table, '-X', chain]);
   }
 }
 

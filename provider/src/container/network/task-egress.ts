@@ -1,13 +1,16 @@
 import { toError } from '@computefabric/runtime/errors';
 import type { NetworkMode } from '@computefabric/protocol/network';
 import type { NetworkOffer } from '../container-driver.ts';
-import { HostFirewall, whyNoNetwork } from './host-firewall.ts';
+import type { HostNames } from './egress-rules.ts';
+import { HostFirewall, removeChains, whyNoNetwork } from './host-firewall.ts';
 import { reachedFrom } from './network-probe.ts';
 import { rearm, type TaskLink, unplug, wire } from './task-links.ts';
 
 /** Somebody may flush the machine's firewall, or it joins another network. */
 const CHECK_EVERY_MS = 10_000;
 const PROBE_EVERY_MS = 900_000;
+/** An agent without any link for so long is not there any more: a living one keeps a network ready. */
+const DEAD_AFTER_MS = 30_000;
 
 export interface EgressOptions {
   /** The most that the owner lets a task have. */
@@ -36,6 +39,7 @@ export class TaskEgress {
   #looked: Promise<void> | undefined;
   #probedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  #sweep: NodeJS.Timeout | undefined;
   #checking: Promise<void> | undefined;
 
   constructor(agentId: string, engineIsLocal: boolean, options: EgressOptions) {
@@ -70,6 +74,9 @@ export class TaskEgress {
       this.#cannot = await whyNoNetwork(this.#engineIsLocal);
       if (this.#cannot !== null) return;
       await this.#check();
+      const idle = await this.#firewall.idleAgents();
+      this.#sweep = setTimeout(() => void this.#removeDead(idle), DEAD_AFTER_MS);
+      this.#sweep.unref();
       this.#timer = setInterval(() => {
         this.#checking ??= this.#check().finally(() => {
           this.#checking = undefined;
@@ -84,6 +91,8 @@ export class TaskEgress {
   async letOut(container: { containerId: string; pid: number }): Promise<TaskLink> {
     await this.look();
     await this.#checking;
+    // Somebody may have flushed the firewall since the last look.
+    await this.#check();
     const due = performance.now() - this.#probedAt >= PROBE_EVERY_MS;
     const problem = this.#cannot ?? (due ? null : this.#unsafe);
     if (problem !== null || this.options.most === 'none') throw new Error(problem ?? 'tasks get no network');
@@ -112,6 +121,7 @@ export class TaskEgress {
   /** Takes the machine's rules away. Only when no task of this agent is left. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    clearTimeout(this.#sweep);
     await this.#checking;
     if (this.#looked === undefined && (await whyNoNetwork(this.#engineIsLocal)) !== null) return;
     await this.#looked;
@@ -125,6 +135,19 @@ export class TaskEgress {
       this.#cannot = null;
     } catch (thrown) {
       this.#refuse(`the firewall of this machine cannot be set: ${toError(thrown).message}`);
+    }
+  }
+
+  /** Chains of agents that were killed, and their watchdogs too. */
+  async #removeDead(idleBefore: readonly HostNames[]): Promise<void> {
+    try {
+      const idleNow = new Set((await this.#firewall.idleAgents()).map(({ input }) => input));
+      for (const names of idleBefore) if (idleNow.has(names.input)) await removeChains(names);
+    } catch (thrown) {
+      // They do no harm where they are; the next start looks again.
+      this.options.onProblem(
+        `rules of agents that are gone could not be removed: ${toError(thrown).message}`,
+      );
     }
   }
 

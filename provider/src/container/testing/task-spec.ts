@@ -16,6 +16,7 @@ export function testTaskSpec(change: Partial<TaskSpec> = {}): TaskSpec {
     pidsLimit: 128,
     shmBytes: 2 ** 20,
     gpuUuids: [],
+    diskBytes: 0,
     network: { mode: 'none', allow: [] },
     ...change,
   };

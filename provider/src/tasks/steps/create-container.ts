@@ -50,6 +50,7 @@ function containerSpec({ journal, isSimulatedGpu }: TaskContext): ContainerSpec 
     // Counts against the memory as it fills, so half of it takes nothing away; data loaders share through it.
     shmBytes: Math.floor(memoryBytes / 2),
     gpuUuids: spec.gpu_uuids.filter((uuid) => !isSimulatedGpu(uuid)),
+    diskBytes: spec.disk_mib * bytesPerMib,
     network: spec.network,
   };
 }
