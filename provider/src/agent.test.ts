@@ -276,6 +276,16 @@ test.each([
   expect(lease.ended?.detail).toContain('example/broken');
 });
 
+test('an image that many ask for is pulled while nothing is to do, and the market is told', async () => {
+  bench = await AgentBench.open();
+  bench.engine.registry.set('popular:1', { kind: 'image', image: { sizeBytes: 1_000, program: null } });
+  bench.market.wantedImages = ['popular:1'];
+  await bench.startAgent();
+  const hasIt = (names: string[] | undefined) => names?.includes('popular:1') ?? false;
+  await bench.market.until('it is told', () => hasIt(bench.market.cachedImages.at(-1)), 20_000);
+  expect(hasIt(bench.market.cachedImages[0])).toBe(false);
+});
+
 test('an image that is not here is pulled, with its progress told', async () => {
   bench = await AgentBench.open();
   bench.program('x', () => Promise.resolve(0));

@@ -7,6 +7,7 @@ import { invariant, never } from '@computefabric/runtime/invariant';
 import type { Logger } from '@computefabric/runtime/log';
 import type { Signer } from '@computefabric/runtime/receipts/signatures';
 import { DeadlineError, pause, withDeadline } from '@computefabric/runtime/wait';
+import { Bell } from './bell.ts';
 import { type Admission, admit, type OwnerTerms, type TakenResources } from './admission/admit.ts';
 import type { KeptStates } from './checkpoints/kept-states.ts';
 import type { ContainerDriver } from './container/container-driver.ts';
@@ -16,6 +17,7 @@ import { DanglingSweep } from './container/sweep-dangling.ts';
 import type { ControlPlaneClient } from './control-plane/client.ts';
 import type { Credential } from './control-plane/credential.ts';
 import { aliveUntil, type Heard } from './control-plane/heard.ts';
+import type { PulledImages } from './images/pulled-images.ts';
 import { LeaseReports } from './control-plane/lease-reports.ts';
 import { Session, type SessionTasks } from './control-plane/session.ts';
 import type { AgentHome } from './home/agent-home.ts';
@@ -33,6 +35,8 @@ export interface AgentOptions {
   /** Signs the metering of this machine's tries. */
   signer: Signer;
   driver: ContainerDriver;
+  /** Images that the agent has pulled, and those that it may pull ahead. */
+  images: PulledImages;
   /** State of jobs that stays here for their next tries. */
   states: KeptStates;
   /** When the machine works, and for whom. */
@@ -56,6 +60,8 @@ export type AgentEnd = { kind: 'left' } | { kind: 'failed'; error: Error };
 /** While an image is pulled its progress is told this often, beside the market's heartbeats. */
 const progressEveryMs = 2_000;
 const sweepEveryMs = 15_000;
+/** Looking at the images costs the engine a list of them. */
+const tendEveryMs = 30_000;
 /** Far more than the time between making a container and writing that down. */
 const danglingGraceSeconds = 30;
 /** The state of a job that is moved may take this much longer: at 20 MB/s a change of 2.4 GB. */
@@ -84,6 +90,8 @@ export class Agent implements SessionTasks {
   readonly #priorities = new Map<string, TaskPriority>();
   #applyingPolicy: Promise<void> | undefined;
   #draining = false;
+  /** Rings when there may be something to do about images. */
+  readonly #imageNews = new Bell();
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -105,8 +113,10 @@ export class Agent implements SessionTasks {
   async start(): Promise<{ ended: Promise<AgentEnd> }> {
     await this.#look();
     this.#options.states.onChange = () => this.#session.beatSoon();
+    this.#options.images.inUse = () => [...this.#taken.values()].map(({ image }) => image);
     await this.#recover();
     void this.#sweepDangling();
+    void this.#tendImages();
     this.#applyingPolicy = this.#options.policy.run(this.#policyTasks(), this.#leaving.signal);
     this.#serving = this.#session.run(this.#leaving.signal).then(
       (): AgentEnd => ({ kind: 'left' }),
@@ -198,6 +208,15 @@ export class Agent implements SessionTasks {
       log.info({ job_id: job }, 'state not needed any more; removed');
       void states.forget(job);
     }
+  }
+
+  images(): readonly string[] | undefined {
+    return this.#options.images.names;
+  }
+
+  wantedImages(references: readonly string[]): void {
+    this.#options.images.suggest(references);
+    this.#imageNews.ring();
   }
 
   metered(leaseId: string, record: MeteringRecord): void {
@@ -356,14 +375,28 @@ export class Agent implements SessionTasks {
     }
   }
 
+  /** Removes images that do not fit, and pulls what is asked for while there is nothing else to do. */
+  async #tendImages(): Promise<void> {
+    const { images, policy } = this.#options;
+    while (!this.#leaving.signal.aborted) {
+      const before = images.names?.join();
+      await images.tidy();
+      const isIdle = this.#taken.size === 0 && !this.#draining && policy.acceptsWork;
+      if (isIdle && (await images.pullAhead())) this.#imageNews.ring();
+      if (images.names?.join() !== before) this.#session.beatSoon();
+      await this.#imageNews.wait(tendEveryMs, this.#leaving.signal);
+    }
+  }
+
   #walk(journal: TaskJournal): void {
-    const { driver, states, clock, bootClock, log, guarded, signer } = this.#options;
+    const { driver, images, states, clock, bootClock, log, guarded, signer } = this.#options;
     const { spec } = journal.record;
     const runner = new TaskRunner({
       journal,
       reports: this.#reports(spec),
       signer,
       driver,
+      images,
       states,
       clock,
       bootClock,
@@ -398,6 +431,7 @@ export class Agent implements SessionTasks {
   /** What the task names is its own from now on; a task found after a restart holds what it holds. */
   #reserve(spec: TaskSpec): void {
     this.#taken.set(spec.lease_id, spec);
+    this.#options.images.yieldToTask();
     const claim = claimGpus(
       this.#gpus,
       new Set(spec.gpu_uuids),

@@ -48,6 +48,8 @@ class Tasks implements SessionTasks {
   readonly outages: Heard[] = [];
   readonly records: MeteringRecord[] = [];
   readonly forgotten: JobId[] = [];
+  imageNames: string[] | undefined;
+  readonly wanted: (readonly string[])[] = [];
   keptVersion = 0;
   keptStates: KeptState[] = [];
   specs: TaskSpec[] = [];
@@ -71,6 +73,12 @@ class Tasks implements SessionTasks {
   }
   kept() {
     return { version: this.keptVersion, states: this.keptStates };
+  }
+  images() {
+    return this.imageNames;
+  }
+  wantedImages(references: readonly string[]) {
+    this.wanted.push(references);
   }
   forget(jobIds: readonly JobId[]) {
     this.forgotten.push(...jobIds);
@@ -273,6 +281,21 @@ test('what the machine keeps is told at first and when it has changed, and what 
   await market.until('it is told again', () => tasks.forgotten.length > 0);
   expect(tasks.forgotten).toEqual([over]);
   expect(market.keptStates).toHaveLength(2);
+});
+
+test('which images are here is told when that has changed, and the answer says which are wanted', async () => {
+  market.wantedImages = ['popular/one:1'];
+  const tasks = new Tasks();
+  const { session } = await connect(tasks);
+  await market.until('a heartbeat', () => market.countOf('heartbeatProvider') > 1);
+  expect(market.cachedImages).toEqual([]);
+  tasks.imageNames = ['a:1'];
+  session.beatSoon();
+  await market.until('they are told', () => tasks.wanted.length === 1);
+  tasks.imageNames = ['a:1', 'b:1'];
+  await market.until('they are told again', () => tasks.wanted.length === 2);
+  expect(market.cachedImages).toEqual([['a:1'], ['a:1', 'b:1']]);
+  expect(tasks.wanted.at(-1)).toEqual(['popular/one:1']);
 });
 
 test('after a silence longer than the lease time the machine introduces itself again', async () => {

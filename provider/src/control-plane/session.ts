@@ -57,6 +57,10 @@ export interface SessionTasks {
   offer(spec: TaskSpec): void;
   /** State of earlier tries that the machine keeps; `version` is another one when that may have changed. */
   kept(): { version: number; states: KeptState[] };
+  /** Names of the images that are here; undefined while that is not known. */
+  images(): readonly string[] | undefined;
+  /** Images that many jobs ask for. */
+  wantedImages(references: readonly string[]): void;
   /** State that the market knows not to be needed any more. */
   forget(jobIds: readonly JobId[]): void;
 }
@@ -106,6 +110,8 @@ const callDeadlineMs = 10_000;
 const longestOutageMs = 300_000;
 /** What is kept is told again, so that what is not needed any more is noticed. */
 const tellKeptEveryMs = 60_000;
+/** Which images are here is told again, for the answer says which ones are asked for. */
+const tellImagesEveryMs = 300_000;
 /** News that come together share one heartbeat. */
 const coalesceMs = 25;
 
@@ -276,6 +282,8 @@ export class Session {
     let lastHeard = clock.now();
     let failures = 0;
     let told: { version: number; at: Moment } | null = null;
+    let toldImages: string | undefined;
+    let toldImagesAt: Moment | undefined;
     while (!signal.aborted) {
       const delayMs =
         failures === 0
@@ -292,7 +300,16 @@ export class Session {
         const isDue =
           told?.version !== kept.version ||
           (kept.states.length > 0 && msBetween(told.at, sentAt) > tellKeptEveryMs);
-        const body = { tasks: beating, ...(isDue ? { kept_states: kept.states } : {}) };
+        const images = tasks.images();
+        const imagesText = images?.join();
+        const imagesDue =
+          images !== undefined &&
+          (toldImages !== imagesText || !toldImagesAt || msBetween(toldImagesAt, sentAt) > tellImagesEveryMs);
+        const body = {
+          tasks: beating,
+          ...(isDue ? { kept_states: kept.states } : {}),
+          ...(imagesDue ? { cached_images: [...images] } : {}),
+        };
         const reply = await this.#callOnce(heartbeat, session, { body }, { deadlineMs }, signal);
         this.#applyVerdicts(beating, reply.tasks, {
           at: sentAt,
@@ -300,6 +317,11 @@ export class Session {
         });
         if (isDue) told = { version: kept.version, at: sentAt };
         tasks.forget(reply.forget_states);
+        if (imagesDue) {
+          toldImages = imagesText;
+          toldImagesAt = sentAt;
+          tasks.wantedImages(reply.wanted_images);
+        }
         failures = 0;
         const silentMs = msBetween(lastHeard, clock.now());
         lastHeard = clock.now();

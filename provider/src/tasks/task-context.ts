@@ -2,6 +2,7 @@ import type { Clock } from '@computefabric/runtime/clock';
 import type { Logger } from '@computefabric/runtime/log';
 import type { KeptStates } from '../checkpoints/kept-states.ts';
 import type { ContainerDriver, PullProgress } from '../container/container-driver.ts';
+import type { PulledImages } from '../images/pulled-images.ts';
 import type { LeaseReports } from '../control-plane/lease-reports.ts';
 import type { BootClock } from '../home/boot-clock.ts';
 import type { TaskOutput } from '../run-logs/task-output.ts';
@@ -15,6 +16,8 @@ export interface TaskDeps {
   clock: Clock;
   bootClock: BootClock;
   log: Logger;
+  /** The images that this agent has pulled. */
+  images: PulledImages;
   /** State that stays on this machine for next tries. */
   states: KeptStates;
   /** Resolves when the watchdog is there: no program is started before. */

@@ -15,6 +15,7 @@ import { ControlPlaneClient } from '../control-plane/client.ts';
 import { obtainCredential } from '../control-plane/credential.ts';
 import { type AgentHome, agentHome, prepareHome } from '../home/agent-home.ts';
 import { systemBootClock } from '../home/boot-clock.ts';
+import { PulledImages } from '../images/pulled-images.ts';
 import { obtainSigningKey } from '../home/signing-key.ts';
 import { OwnerPolicy } from '../policy/owner-policy.ts';
 import { known, type Readings } from '../policy/readings.ts';
@@ -128,6 +129,13 @@ export class AgentBench {
       credential,
       signer,
       driver: this.driver,
+      images: await PulledImages.open({
+        path: this.home.images,
+        rules: { budgetBytes: 2 ** 40, mostBytes: 2 ** 40, pins: [], prepull: true },
+        driver: this.driver,
+        log: silentLogger,
+        betweenTries: { baseMs: 5, maxMs: 5 },
+      }),
       states: await KeptStates.open({ folder: this.home.states, budgetBytes: 2 ** 26, log: silentLogger }),
       inventory: () => Promise.resolve(this.#inventory),
       guarded: Promise.resolve(),

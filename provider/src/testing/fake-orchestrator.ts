@@ -84,6 +84,9 @@ export class FakeOrchestrator {
   goodbyes: boolean[] = [];
   /** What the machine has said that it keeps, each time. */
   readonly keptStates: sessionApi.KeptState[][] = [];
+  /** What it has said of its images, each time, and what is answered. */
+  readonly cachedImages: string[][] = [];
+  wantedImages: string[] = [];
   /** Jobs that will not come again. */
   readonly overJobs = new Set<JobId>();
   hellos: Array<z.infer<NonNullable<typeof sessionApi.hello.body>>> = [];
@@ -439,7 +442,13 @@ export class FakeOrchestrator {
     if (body.kept_states) this.keptStates.push(body.kept_states);
     const named = (body.kept_states ?? []).map(({ job_id }) => job_id);
     const forget_states = named.filter((id) => this.overJobs.has(id));
-    return { lease_ttl_seconds: this.#settings.leaseTtlSeconds, tasks, forget_states };
+    if (body.cached_images) this.cachedImages.push(body.cached_images);
+    return {
+      lease_ttl_seconds: this.#settings.leaseTtlSeconds,
+      tasks,
+      forget_states,
+      wanted_images: body.cached_images ? this.wantedImages : [],
+    };
   }
 
   /** Judges a try and, where it goes on, gives it a fresh term. */

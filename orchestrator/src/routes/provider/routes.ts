@@ -38,6 +38,7 @@ import { issueCredential } from '../../providers/issue-credential.ts';
 import { openProviderSession } from '../../sessions/open-session.ts';
 import { lookForMany, pollOffers, ToldOffers } from '../../sessions/poll-offers.ts';
 import { leaveMarket, touchSession, touchSessions } from '../../providers/provider.store.ts';
+import { imageNotes } from '../../sessions/note-images.ts';
 import { recordHeartbeat } from '../../sessions/record-heartbeat.ts';
 import { appendLogChunks, appendSmallBatch } from '../../run-logs/append-log-chunks.ts';
 
@@ -63,6 +64,7 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
   );
   const looks = new Coalescer((ids: ProviderId[]) => lookForMany(deps, ids));
   const toldOffers = new ToldOffers();
+  const noteImages = imageNotes();
   const accepts = new Coalescer(
     (claims: (LeaseClaim & { session: number })[]) => acceptLeases(deps, claims),
     200,
@@ -142,7 +144,13 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
       await meterTasks(deps.meter, caller.providerId, body.tasks, tasks);
       if (seen === 'offline') await touchSession(db, caller.providerId, Number(headers[sessionHeader]));
       const forget = body.kept_states && (await noteKeptStates(deps, caller.providerId, body.kept_states));
-      return { lease_ttl_seconds: settings.leaseTtlSeconds, tasks, forget_states: forget ?? [] };
+      const wanted = body.cached_images && (await noteImages(deps, caller.providerId, body.cached_images));
+      return {
+        lease_ttl_seconds: settings.leaseTtlSeconds,
+        tasks,
+        forget_states: forget ?? [],
+        wanted_images: wanted ?? [],
+      };
     }),
 
     route(sessionApi.goodbye, async ({ caller, headers, body }) => {

@@ -6,16 +6,14 @@ import { TaskFailure } from '../task-failure.ts';
 const pullDeadlineSeconds = 3_600;
 
 /** Makes sure that the image is here. One that is here already is used as it is. */
-export async function pullImage({ journal, driver, signal, halt, onProgress }: TaskContext): Promise<void> {
+export async function pullImage({ journal, images, signal, halt, onProgress }: TaskContext): Promise<void> {
   const { image: reference } = journal.record.spec;
   try {
-    const image =
-      (await driver.imagePresent(reference)) ??
-      (await driver.pullImage(reference, {
-        deadlineSeconds: pullDeadlineSeconds,
-        onProgress,
-        signal: AbortSignal.any([signal, halt]),
-      }));
+    const image = await images.obtain(reference, {
+      deadlineSeconds: pullDeadlineSeconds,
+      onProgress,
+      signal: AbortSignal.any([signal, halt]),
+    });
     await journal.update({ image: { id: image.id, digest: image.digest } });
   } catch (thrown) {
     // Asked to stop: the next step follows from the journal, which says so already.
@@ -33,5 +31,6 @@ const rentersDoing: ReadonlySet<ContainerErrorCode> = new Set([
   'image-not-found',
   'image-wrong-platform',
   'image-refused',
+  'image-too-large',
   'pull-denied',
 ]);

@@ -45,11 +45,7 @@ export const inventory = z.strictObject({
     .describe('Most that a job gets to end by itself when the owner takes the machine back.'),
   region: regionName.or(z.literal('')).default(''),
   cuda_version: z.string().max(16).nullable().default(null),
-  networks: z
-    .array(networkMode)
-    .max(8)
-    .default(['none'])
-    .describe('What jobs may reach from this machine.'),
+  networks: z.array(networkMode).max(8).default(['none']).describe('What jobs may reach from this machine.'),
   network_note: z.string().max(300).default('').describe('Why not more; empty when there is nothing to say.'),
   cached_images: z.array(z.string().max(limits.imageChars)).max(256).default([]),
 });

@@ -140,9 +140,7 @@ export const taskSpec = z
     resumed: z.boolean().default(false).describe('A checkpoint of an earlier try is to be put back.'),
     checkpoint: checkpoint.nullable().default(null),
     // A market of before networks asks for none.
-    network: z
-      .object({ mode: networkMode, allow: z.array(z.string()) })
-      .default({ mode: 'none', allow: [] }),
+    network: z.object({ mode: networkMode, allow: z.array(z.string()) }).default({ mode: 'none', allow: [] }),
     stop_after_silence_seconds: z
       .number()
       .nullable()
@@ -201,6 +199,10 @@ export const heartbeat = defineContract({
       .max(limits.keptStates)
       .optional()
       .describe('All that it keeps of earlier tries, when that has changed and every minute.'),
+    cached_images: inventory.shape.cached_images
+      .unwrap()
+      .optional()
+      .describe('Names of the images that it has, when that has changed and every five minutes.'),
   }),
   reply: z.object({
     lease_ttl_seconds: z
@@ -211,6 +213,10 @@ export const heartbeat = defineContract({
       .array(jobId)
       .default([])
       .describe('Of those it keeps, jobs that will not come again: to be removed.'),
+    wanted_images: z
+      .array(z.string().max(limits.imageChars))
+      .default([])
+      .describe('With `cached_images`: what many accounts run, most wanted first; to be pulled when idle.'),
   }),
   status: 200,
   errors: ['provider/session-stale'],
