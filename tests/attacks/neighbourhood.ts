@@ -103,6 +103,6 @@ let left = ports.length;
 for (const port of ports)
   net.createServer((socket) => {
     socket.on('error', () => undefined);
-    socket.end('hello from ' + socket.localAddress + '\\n');
+    socket.end('HTTP/1.0 200 OK\\r\\nconnection: close\\r\\n\\r\\nhello from ' + socket.localAddress + '\\n');
   }).listen(port, '0.0.0.0', () => { if (--left === 0) process.stdout.write('ready\\n'); });
 `;

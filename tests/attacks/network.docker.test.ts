@@ -24,6 +24,8 @@ let agentId = '';
 let driver: DockerDriver;
 let tests = 0;
 const problems: string[] = [];
+/** What the proxy's name server says. */
+const names = new Map<string, () => string[]>();
 
 beforeAll(async () => {
   await importImage(client, image, await shellLayer(), ['ENV PATH=/bin']);
@@ -41,18 +43,7 @@ afterAll(async () => {
 beforeEach(() => {
   tests += 1;
   agentId = `attacks-${run}-${tests}`;
-  driver = new DockerDriver({
-    address,
-    agentId,
-    egress: {
-      most: 'internet',
-      denied: [],
-      resolvers: [around.internet.host],
-      megabitsPerSecond: null,
-      onProblem: (problem) => problems.push(problem),
-    },
-    prepareNetworks: true,
-  });
+  driver = newDriver();
 });
 
 afterEach(async () => {
@@ -60,12 +51,26 @@ afterEach(async () => {
   await driver.close();
 });
 
+function newDriver(): DockerDriver {
+  return new DockerDriver({
+    address,
+    agentId,
+    egress: {
+      most: 'internet',
+      denied: [],
+      resolvers: [around.internet.host],
+      megabitsPerSecond: null,
+      resolve: async (host) => names.get(host)?.() ?? [],
+      onProblem: (problem) => problems.push(problem),
+    },
+    prepareNetworks: true,
+  });
+}
+
 /** A task that waits to be told what to try. */
-async function startTask(leaseId: string, network: TaskNetwork['mode']): Promise<string> {
+async function startTask(leaseId: string, mode: TaskNetwork['mode'], allow: string[] = []): Promise<string> {
   const command = 'nc -ll -p 7777 -e echo hello from a neighbour & sleep 600';
-  const id = await driver.createTask(
-    testTaskSpec({ leaseId, image, command, network: { mode: network, allow: [] } }),
-  );
+  const id = await driver.createTask(testTaskSpec({ leaseId, image, command, network: { mode, allow } }));
   await driver.startTask(id);
   return id;
 }
@@ -166,6 +171,78 @@ test('a job asks the name server that its owner’s machine gives it, and one wi
   const open = await startTask('lease_open', 'internet');
   expect((await ask(open)).output).toContain('NXDOMAIN');
   expect(around.questions()).toBeGreaterThan(before);
+});
+
+test('with an allowlist a job reaches the servers that it names, by the proxy, and nothing else in any way', async () => {
+  const home = around.forbidden.find(({ name }) => name === 'home')?.host ?? '';
+  let asked = 0;
+  names.set('good.example.com', () => [around.internet.host]);
+  names.set('other.example.org', () => [around.internet.host]);
+  names.set('inside.example.com', () => [home]);
+  names.set('both.example.com', () => [around.internet.host, home]);
+  names.set('meta.example.com', () => ['169.254.169.254']);
+  // Public when it is looked at, private a moment later: there is no second look.
+  names.set('rebind.example.com', () => {
+    asked += 1;
+    return [asked % 2 === 1 ? around.internet.host : home];
+  });
+  const id = await startTask('lease_named', 'allowlist', ['*.example.com', 'inside.example.com:80']);
+  const through = async (target: string) => {
+    const { output } = await driver.runInside(
+      id,
+      `p=\${http_proxy#http://}; (printf 'CONNECT ${target} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'; sleep 1) | nc -w 10 \${p%:*} \${p#*:}`,
+      { deadlineSeconds: 30, signal: AbortSignal.timeout(60_000) },
+    );
+    return /^HTTP\/1.1 (\d+)/.exec(output)?.[1] + (/hello from ([\d.]+)/.exec(output)?.[1] ?? '');
+  };
+  const fine = `200${around.internet.host}`;
+  const answers: Record<string, string> = {
+    'good.example.com:443': fine,
+    'GOOD.example.com.:443': fine,
+    'rebind.example.com:443': fine,
+    'other.example.org:443': '403',
+    'good.example.com:25': '403',
+    'inside.example.com:80': '403',
+    'both.example.com:443': '403',
+    'meta.example.com:80': '403',
+    'unknown.example.com:443': '403',
+    [`${around.internet.host}:443`]: '403',
+    '127.0.0.1:80': '403',
+  };
+  const given = await Promise.all(
+    Object.keys(answers).map(async (target) => [target, await through(target)] as const),
+  );
+  expect(Object.fromEntries(given)).toEqual(answers);
+  const { output } = await driver.runInside(
+    id,
+    'wget -q -O - http://good.example.com/ http://inside.example.com/',
+    {
+      deadlineSeconds: 30,
+      signal: AbortSignal.timeout(60_000),
+    },
+  );
+  expect(output.match(/hello from .*/g)).toEqual([`hello from ${around.internet.host}`]);
+  // Nothing goes past the proxy, names neither, and nobody else may use it.
+  const before = around.questions();
+  expect(await reached(id, [around.internet, ...around.forbidden, around.mail, ...machineItself()])).toEqual(
+    [],
+  );
+  await driver.runInside(id, 'nslookup secret.example.com; true', {
+    deadlineSeconds: 30,
+    signal: AbortSignal.timeout(60_000),
+  });
+  expect(around.questions()).toBe(before);
+  const proxy: Place = { name: 'proxy', host: gatewayOf(addressOf(id)), port: 3_128 };
+  const other = await startTask('lease_other', 'internet');
+  expect(await reached(other, [proxy])).toEqual([]);
+
+  // The agent goes away and comes back: the job is let out again, to the same servers.
+  await driver.close();
+  expect(await through('good.example.com:443')).not.toBe(fine);
+  driver = newDriver();
+  expect((await driver.networks()).note).toBeNull();
+  expect(await through('good.example.com:443')).toBe(fine);
+  expect(await through('other.example.org:443')).toBe('403');
 });
 
 test('the job cannot change its own rules, addresses or routes', async () => {

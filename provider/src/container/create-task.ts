@@ -41,14 +41,15 @@ export async function createTask(
   const image = await inspectImage(spec.image);
   if (image === null) throw imageMissing(spec);
   const name = resourceName(agentId, spec.leaseId);
+  const { networkMode, proxy } = await networkOf(holders, spec);
   const settings = hostConfig({
     spec,
-    networkMode: await networkMode(holders, spec),
+    networkMode,
     imageVolumes: image.Config.Volumes,
     stateDirectory: spec.stateDirectory,
     engineLogFileBytes,
   });
-  const body = createRequest(agentId, spec, image, name, settings);
+  const body = createRequest(agentId, spec, image, name, settings, proxy);
 
   // Made meanwhile: it takes as long as making the container.
   const making = disk?.take(engine, agentId, spec.diskBytes) ?? Promise.resolve(null);
@@ -90,9 +91,12 @@ function directoriesOf({ stateDirectory }: TaskSpec): string[] {
   return [OUTPUTS_DIRECTORY, ...(stateDirectory === null ? [] : [stateDirectory])];
 }
 
-async function networkMode(holders: NetworkHolders | null, { network }: TaskSpec): Promise<string> {
+async function networkOf(
+  holders: NetworkHolders | null,
+  { network }: TaskSpec,
+): Promise<{ networkMode: string; proxy: string | null }> {
   if (holders !== null) return await holders.take(network);
-  if (network.mode === 'none') return 'none';
+  if (network.mode === 'none') return { networkMode: 'none', proxy: null };
   throw new ContainerError('network-unavailable', 'this agent gives tasks no network');
 }
 
@@ -103,6 +107,7 @@ function createRequest(
   image: ImageReply,
   name: string,
   settings: TaskHostConfig,
+  proxy: string | null,
 ): Docker.ContainerCreateOptions & { HostConfig: TaskHostConfig } {
   const { Cmd, Entrypoint, Env } = image.Config;
   if (spec.command === null && Cmd.length === 0 && Entrypoint.length === 0) {
@@ -118,7 +123,7 @@ function createRequest(
     ...(holderOf(settings.NetworkMode ?? '') === null ? { Hostname: 'job' } : {}),
     ...(typeof spec.command === 'string' ? { Entrypoint: ['/bin/sh', '-c'], Cmd: [spec.command] } : {}),
     ...(Array.isArray(spec.command) ? { Cmd: [...spec.command] } : {}),
-    Env: taskEnvironment(spec, Env),
+    Env: taskEnvironment(spec, Env, proxy),
     Labels: taskLabels(agentId, spec),
     Tty: false,
     OpenStdin: false,

@@ -340,7 +340,7 @@ export class DockerDriver implements ContainerDriver {
       if (resource.leaseId === leaseId)
         for (const output of this.#attached.get(resource.id) ?? []) output.close();
     }
-    await removeLease(this.#engine, this.#agentId, leaseId);
+    this.#holders?.release(await removeLease(this.#engine, this.#agentId, leaseId));
   }
 
   /** Removes what is kept ready for tasks to come, and the machine's rules for their networks. */

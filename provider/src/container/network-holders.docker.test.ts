@@ -117,7 +117,7 @@ test('what a dead agent kept ready is removed by its next process', async () => 
 test('a network that a task was given is not cleared away before the container of that is there', async () => {
   const networks = new NetworkHolders(new DockerEngine(address), agentId, null);
   const given = async () => {
-    const mode = await networks.take({ mode: 'none', allow: [] });
+    const { networkMode: mode } = await networks.take({ mode: 'none', allow: [] });
     if (mode === 'none') throw new Error('no network is ready');
     return mode.replace(/^container:/, '');
   };

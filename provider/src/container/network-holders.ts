@@ -42,6 +42,13 @@ interface Holder {
   link: TaskLink | null;
 }
 
+/** What a task is created with. */
+interface GivenNetwork {
+  networkMode: string;
+  /** Its only way out, with an allowlist. */
+  proxy: string | null;
+}
+
 /** Keeps one network namespace ready for the next task. */
 export class NetworkHolders {
   readonly #engine: DockerEngine;
@@ -68,13 +75,48 @@ export class NetworkHolders {
    *
    * @throws ContainerError `network-unavailable` when tasks cannot be let out
    */
-  async take(network: TaskNetwork): Promise<string> {
+  async take(network: TaskNetwork): Promise<GivenNetwork> {
     this.prepareSoon();
-    if (network.mode !== 'none') return `container:${(await this.#takeWithLink()).id}`;
-    const holder = this.#takeReady();
-    if (holder === null) return 'none';
-    if (holder.link !== null) await this.#egress?.cutOff(holder.link);
-    return `container:${holder.id}`;
+    if (network.mode === 'none') {
+      const holder = this.#takeReady();
+      if (holder === null) return { networkMode: 'none', proxy: null };
+      if (holder.link !== null) await this.#egress?.cutOff(holder.link);
+      return { networkMode: `container:${holder.id}`, proxy: null };
+    }
+    const { id, link } = await this.#takeWithLink();
+    const proxy =
+      network.mode === 'allowlist'
+        ? ((await this.#egress?.toServersOnly(link, network.allow)) ?? null)
+        : null;
+    return { networkMode: `container:${id}`, proxy };
+  }
+
+  /** What these held is not needed any more. */
+  release(holderIds: readonly string[]): void {
+    for (const id of holderIds) this.#egress?.release(id);
+  }
+
+  /** Proxies live in this process: those of tasks that an earlier one started are opened again. */
+  async #adoptProxies(): Promise<void> {
+    if (this.#egress === null || this.#egress.problem !== null) return;
+    const filters = { label: [`${labels.agent}=${this.#agentId}`, labels.allow] };
+    const reply = await this.#engine.call(
+      'looking for tasks with a proxy',
+      REQUEST_SECONDS,
+      (client, signal) => client.listContainers({ filters, abortSignal: signal }),
+    );
+    for (const { Id, Labels, HostConfig } of containerListReply.parse(reply)) {
+      const holderId = holderOf(HostConfig.NetworkMode);
+      const pid = await this.#runningPid(Id);
+      if (holderId === null || pid === null) continue;
+      const allow = (Labels[labels.allow] ?? '').split(' ');
+      try {
+        await this.#egress.adoptProxy(holderId, { containerId: Id, pid }, allow);
+      } catch (thrown) {
+        // It ended just now, or has no way out from here on: it reaches less than it may, not more.
+        this.#egress.options.onProblem(`a job has lost its proxy: ${toError(thrown).message}`);
+      }
+    }
   }
 
   /** One that leads out: the prepared one, the one that is being prepared, or one made now. */
@@ -110,7 +152,9 @@ export class NetworkHolders {
   /** What tasks may have here. Waits for a first proof that the rules hold. */
   async offer(): Promise<NetworkOffer> {
     if (this.#egress === null) return { modes: ['none'], note: null };
-    return await this.#egress.offer(() => this.#prepareNow());
+    const offer = await this.#egress.offer(() => this.#prepareNow());
+    await this.#adoptProxies();
+    return offer;
   }
 
   /** Gives up what is ready: whatever made the last one go may have hit this one too. */

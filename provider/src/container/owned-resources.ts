@@ -40,15 +40,14 @@ async function listResources(engine: DockerEngine, agentId: string): Promise<Eng
   return { owned, holders };
 }
 
-/** Removes what the lease has: the container, and last what held its network. */
-export async function removeLease(engine: DockerEngine, agentId: string, leaseId: string): Promise<void> {
+/** Removes what the lease has: the container, and last what held its network. Gives the holders. */
+export async function removeLease(engine: DockerEngine, agentId: string, leaseId: string): Promise<string[]> {
   const resources = await listResources(engine, agentId);
   const owned = resources.owned.filter((resource) => resource.leaseId === leaseId);
   for (const { id } of owned) await removeContainer(engine, id);
-  for (const resource of owned) {
-    const holder = resources.holders.get(resource);
-    if (holder !== undefined) await removeHolder(engine, holder);
-  }
+  const holders = owned.flatMap((resource) => resources.holders.get(resource) ?? []);
+  for (const holder of holders) await removeHolder(engine, holder);
+  return holders;
 }
 
 /** The engine's states in our words. A paused task is one that runs, only not now. */

@@ -13,9 +13,14 @@ export const OUTPUTS_DIRECTORY = '/outputs';
  * unset a variable of an image, they are overwritten here.
  *
  * @param imageEnv what the image's configuration declares
+ * @param proxy the task's only way out, which programs find by the usual variables
  * @throws ContainerError `variable-reserved` when the job sets a variable that belongs to us
  */
-export function taskEnvironment(spec: TaskSpec, imageEnv: readonly string[]): string[] {
+export function taskEnvironment(
+  spec: TaskSpec,
+  imageEnv: readonly string[],
+  proxy: string | null = null,
+): string[] {
   const reserved = findReservedVariable(spec.env);
   if (reserved !== null) {
     throw new ContainerError('variable-reserved', `the job sets ${reserved}, which only the agent may set`);
@@ -25,6 +30,10 @@ export function taskEnvironment(spec: TaskSpec, imageEnv: readonly string[]): st
     const { name, value } = split(line);
     const replacement = neutralised(name, value);
     if (replacement !== null) env.set(name, replacement);
+  }
+  if (proxy !== null) {
+    for (const name of ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY']) env.set(name, proxy);
+    for (const name of ['no_proxy', 'NO_PROXY']) env.set(name, 'localhost,127.0.0.1');
   }
   for (const [name, value] of Object.entries(spec.env)) env.set(name, value);
   for (const [name, value] of Object.entries(spec.variables)) {

@@ -12,17 +12,20 @@ export const labels = {
   fence: 'computefabric.fence',
   /** On what holds a network namespace for a task that is still to come. */
   holder: 'computefabric.holder',
+  /** With an allowlist: the servers, for the next process of the agent. */
+  allow: 'computefabric.allow',
 } as const;
 
 export function taskLabels(
   agentId: string,
-  spec: Pick<TaskSpec, 'leaseId' | 'jobId' | 'fence'>,
+  spec: Pick<TaskSpec, 'leaseId' | 'jobId' | 'fence' | 'network'>,
 ): Record<string, string> {
   return {
     [labels.agent]: agentId,
     [labels.lease]: spec.leaseId,
     [labels.job]: spec.jobId,
     [labels.fence]: String(spec.fence),
+    ...(spec.network.mode === 'allowlist' ? { [labels.allow]: spec.network.allow.join(' ') } : {}),
   };
 }
 

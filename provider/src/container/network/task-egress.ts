@@ -1,10 +1,11 @@
 import { toError } from '@computefabric/runtime/errors';
 import type { NetworkMode } from '@computefabric/protocol/network';
 import type { NetworkOffer } from '../container-driver.ts';
-import type { HostNames } from './egress-rules.ts';
+import { DomainProxy, type Resolve, resolveName } from './domain-proxy.ts';
+import { type HostNames, proxyPort } from './egress-rules.ts';
 import { HostFirewall, removeChains, whyNoNetwork } from './host-firewall.ts';
 import { reachedFrom } from './network-probe.ts';
-import { rearm, type TaskLink, unplug, wire } from './task-links.ts';
+import { addressesOf, type Container, rearm, type TaskLink, unplug, wire } from './task-links.ts';
 
 /** Somebody may flush the machine's firewall, or it joins another network. */
 const CHECK_EVERY_MS = 10_000;
@@ -19,6 +20,8 @@ export interface EgressOptions {
   denied: readonly string[];
   /** Servers that tasks ask for names; public ones. */
   resolvers: readonly string[];
+  /** What a name means; the machine's own way by default. */
+  resolve?: Resolve;
   /** For each task and direction. */
   megabitsPerSecond: number | null;
   onProblem: (problem: string) => void;
@@ -32,6 +35,8 @@ export class TaskEgress {
   readonly options: EgressOptions;
   readonly #firewall: HostFirewall;
   readonly #engineIsLocal: boolean;
+  /** By the container that holds the task's network. */
+  readonly #proxies = new Map<string, DomainProxy>();
   /** Why this process cannot let anybody out. */
   #cannot: string | null = 'not looked at yet';
   /** What the last attempt from a task's place has reached that it must not. */
@@ -58,8 +63,8 @@ export class TaskEgress {
     const note = this.problem;
     if (note !== null) return { modes: ['none'], note };
     return this.options.most === 'allowlist'
-      ? { modes: ['none'], note: 'the owner allows named servers only' }
-      : { modes: ['none', 'internet'], note: null };
+      ? { modes: ['none', 'allowlist'], note: 'the owner allows named servers only' }
+      : { modes: ['none', 'allowlist', 'internet'], note: null };
   }
 
   /** Why nobody is let out; null when tasks may be. */
@@ -88,7 +93,7 @@ export class TaskEgress {
   }
 
   /** A namespace with loopback alone gets a way out, its rules in force before. Now and then it is tried, too. */
-  async letOut(container: { containerId: string; pid: number }): Promise<TaskLink> {
+  async letOut(container: Container): Promise<TaskLink> {
     await this.look();
     await this.#checking;
     // Somebody may have flushed the firewall since the last look.
@@ -113,15 +118,42 @@ export class TaskEgress {
     await unplug(link.interfaceName);
   }
 
-  /** The proxy is the only thing left to reach. */
-  async toProxyOnly(link: TaskLink): Promise<void> {
+  /** These servers are the only thing left to reach, through a proxy. Gives its address. */
+  async toServersOnly(link: TaskLink, allow: readonly string[]): Promise<string> {
     await rearm(this.#firewall, link, 'proxy');
+    await this.#openProxy(link.containerId, link.gateway, link.address, allow);
+    return `http://${link.gateway}:${proxyPort}`;
+  }
+
+  /** The proxy of a task that another process of this agent let out. Being there already is fine. */
+  async adoptProxy(holderId: string, container: Container, allow: readonly string[]): Promise<void> {
+    if (this.#proxies.has(holderId)) return;
+    const { gateway, address } = await addressesOf(container);
+    await this.#openProxy(holderId, gateway, address, allow);
+  }
+
+  /** The task is gone. */
+  release(holderId: string): void {
+    this.#proxies.get(holderId)?.close();
+    this.#proxies.delete(holderId);
+  }
+
+  async #openProxy(
+    holderId: string,
+    gateway: string,
+    client: string,
+    allow: readonly string[],
+  ): Promise<void> {
+    const { resolve = resolveName } = this.options;
+    const alsoNever = () => this.#firewall.alsoNever();
+    this.#proxies.set(holderId, await DomainProxy.open({ gateway, client, allow, alsoNever, resolve }));
   }
 
   /** Takes the machine's rules away. Only when no task of this agent is left. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     clearTimeout(this.#sweep);
+    for (const holderId of this.#proxies.keys()) this.release(holderId);
     await this.#checking;
     if (this.#looked === undefined && (await whyNoNetwork(this.#engineIsLocal)) !== null) return;
     await this.#looked;

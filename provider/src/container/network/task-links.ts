@@ -8,10 +8,15 @@ import { runTool, ToolError } from './run-tool.ts';
 const PAIRS = 65_536;
 const MOST_TRIES = 20;
 
-/** A namespace that is wired to the machine: see `wire`. */
-export interface TaskLink {
+/** A container of which a program runs. */
+export interface Container {
   containerId: string;
+  /** Its number on this machine. */
   pid: number;
+}
+
+/** A namespace that is wired to the machine: see `wire`. */
+export interface TaskLink extends Container {
   /** The machine's end, gone with the namespace. */
   interfaceName: string;
   /** The address of the machine's end, and the task's. */
@@ -26,7 +31,7 @@ export interface TaskLink {
  */
 export async function wire(
   firewall: HostFirewall,
-  container: { containerId: string; pid: number },
+  container: Container,
   { megabitsPerSecond }: { megabitsPerSecond: number | null },
 ): Promise<TaskLink> {
   return await insideOf(container, async (namespace) => {
@@ -82,13 +87,23 @@ export async function unplug(interfaceName: string): Promise<void> {
 
 /** Runs a program of the machine inside of a task's network: it sees the machine's files and the task's network. */
 export async function runInNetwork(
-  container: { containerId: string; pid: number },
+  container: Container,
   command: readonly string[],
   deadlineMs: number,
 ): Promise<string> {
   return await insideOf(container, (namespace) =>
     runTool('nsenter', [`--net=${namespace}`, ...command], '', deadlineMs),
   );
+}
+
+/** The two ends of the link of a container that was wired before. */
+export async function addressesOf(container: Container): Promise<{ gateway: string; address: string }> {
+  const shown = await runInNetwork(container, ['ip', '-4', '-o', 'address', 'show', 'dev', 'eth0'], 5_000);
+  const routes = await runInNetwork(container, ['ip', '-4', 'route', 'show', 'default'], 5_000);
+  const address = /inet ([\d.]+)/.exec(shown)?.[1];
+  const gateway = /^default via ([\d.]+)/.exec(routes)?.[1];
+  if (address === undefined || gateway === undefined) throw new ToolError('the container has no link');
+  return { gateway, address };
 }
 
 async function setRules(
@@ -106,7 +121,7 @@ async function setRules(
  * may come to mean another one; a file that is open does not, and what was opened is checked to be the container's.
  */
 async function insideOf<T>(
-  { containerId, pid }: { containerId: string; pid: number },
+  { containerId, pid }: Container,
   work: (namespace: string) => Promise<T>,
 ): Promise<T> {
   const file: FileHandle = await open(`/proc/${pid}/ns/net`, 'r');
