@@ -276,6 +276,15 @@ test.each([
   expect(lease.ended?.detail).toContain('example/broken');
 });
 
+test('a job whose image is too large for the owner is declined before it is taken, and says why', async () => {
+  bench = await AgentBench.open();
+  bench.imageSizes.set('example/huge:latest', 2 ** 41);
+  await bench.startAgent();
+  const lease = bench.market.offer(job('x', { image: 'example/huge:latest' }));
+  await bench.market.until('it is declined', () => lease.state === 'rejected');
+  expect(lease.rejectedBecause).toBe('its image has 2.2 TB to fetch; this machine takes 1.1 TB');
+});
+
 test('an image that many ask for is pulled while nothing is to do, and the market is told', async () => {
   bench = await AgentBench.open();
   bench.engine.registry.set('popular:1', { kind: 'image', image: { sizeBytes: 1_000, program: null } });

@@ -279,6 +279,16 @@ export class Agent implements SessionTasks {
       await this.#reports(spec).reject(neutralRefusal, AbortSignal.timeout(rejectMs));
       return;
     }
+    const refusal = await this.#refusalOfImage(spec);
+    if (refusal !== null) {
+      this.#options.log.info(
+        { lease_id: spec.lease_id, job_id: spec.job_id, reason: refusal },
+        'offer declined',
+      );
+      this.#free(spec);
+      await this.#reports(spec).reject(refusal, AbortSignal.timeout(rejectMs));
+      return;
+    }
     try {
       this.#walk(await TaskJournal.create(this.#options.home.tasks, spec));
     } catch (thrown) {
@@ -288,6 +298,17 @@ export class Agent implements SessionTasks {
         AbortSignal.timeout(rejectMs),
       );
       throw thrown;
+    }
+  }
+
+  /** An image that is here costs one look; of another the registry is asked, for as long as the offer stands. */
+  async #refusalOfImage({ image, offer_seconds }: TaskSpec): Promise<string | null> {
+    try {
+      return await this.#options.images.refusal(image, AbortSignal.timeout((offer_seconds * 1_000) / 2));
+    } catch (thrown) {
+      // An engine that does not answer, or a name that is none: the task's own steps say so, in their words.
+      this.#options.log.info({ err: toError(thrown) }, 'the image could not be looked at');
+      return null;
     }
   }
 

@@ -20,12 +20,16 @@ beforeEach(() => {
   engine.images.set('owners:1', { sizeBytes: 1_000, program: null });
 });
 
-function open(rules: Partial<ImageRules> = {}): Promise<PulledImages> {
+function open(
+  rules: Partial<ImageRules> = {},
+  askSize = (_reference: string): Promise<number | null> => Promise.resolve(null),
+): Promise<PulledImages> {
   return PulledImages.open({
     path: join(root, `${homes}.json`),
     rules: { budgetBytes: 250, mostBytes: 1_000, pins: [], prepull: true, ...rules },
     driver: new FakeDriver(engine, 'agent'),
     log: silentLogger,
+    askSize,
     betweenTries: { baseMs: 1, maxMs: 1 },
   });
 }
@@ -80,6 +84,19 @@ describe('images that the agent has pulled', () => {
     const images = await open({ mostBytes: 99 });
     await expect(obtain(images, 'a:1')).rejects.toMatchObject({ code: 'image-too-large' });
     expect(here()).toEqual(['owners:1']);
+  });
+
+  test('a job is not taken whose image is said to be too large; one that is here, or of unknown size, is', async () => {
+    const sizes = new Map([
+      ['a:1', 1_001],
+      ['b:1', 1_000],
+    ]);
+    const images = await open({}, (reference) => Promise.resolve(sizes.get(reference) ?? null));
+    const refusal = (reference: string) => images.refusal(reference, AbortSignal.timeout(1_000));
+    expect(await refusal('a:1')).toBe('its image has 1.0 kB to fetch; this machine takes 1.0 kB');
+    for (const reference of ['b:1', 'c:1', 'owners:1']) expect(await refusal(reference)).toBeNull();
+    await obtain(images, 'a:1');
+    expect(await refusal('a:1')).toBeNull();
   });
 
   test('a registry that does not answer for a moment is asked again, one that refuses is not', async () => {

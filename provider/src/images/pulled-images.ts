@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { formatBytes } from '@computefabric/protocol/grammar/sizes';
 import { backoffMs, type BackoffOptions } from '@computefabric/runtime/backoff';
 import { toError } from '@computefabric/runtime/errors';
 import type { Logger } from '@computefabric/runtime/log';
@@ -8,6 +9,7 @@ import type { ContainerDriver, LocalImage, PullOptions } from '../container/cont
 import { isContainerError } from '../container/container-error.ts';
 import { parseImageReference } from '../container/image-reference.ts';
 import { writeFileAtomically } from '../home/atomic-file.ts';
+import { askImageSize } from './ask-size.ts';
 import { chooseEvictions, type PulledImage } from './choose-evictions.ts';
 
 export interface ImageRules {
@@ -25,7 +27,12 @@ export interface PulledImagesOptions {
   /** Where it is written down what was pulled. */
   path: string;
   rules: ImageRules;
-  driver: Pick<ContainerDriver, 'imagePresent' | 'imageIds' | 'imageNames' | 'pullImage' | 'removeImage'>;
+  driver: Pick<
+    ContainerDriver,
+    'ping' | 'imagePresent' | 'imageIds' | 'imageNames' | 'pullImage' | 'removeImage'
+  >;
+  /** Asks the image's registry, unless it is given. */
+  askSize?: typeof askImageSize;
   log: Logger;
   /** Rests between tries of a pull; some seconds by default. */
   betweenTries?: BackoffOptions;
@@ -108,6 +115,20 @@ export class PulledImages {
     const image = await this.#pull(reference, options, mostTries);
     await this.tidy();
     return image;
+  }
+
+  /**
+   * Why this image will not be pulled, asked before its job is taken: it has more to fetch than the owner allows. Null
+   * also where that cannot be found out; the pull stops then.
+   */
+  async refusal(reference: string, signal: AbortSignal): Promise<string | null> {
+    const { driver, rules } = this.#options;
+    // Of what was here half a minute ago nobody is asked: that would be in the way of every start.
+    if (this.#names?.includes(reference) || (await driver.imagePresent(reference))) return null;
+    const askSize = this.#options.askSize ?? askImageSize;
+    const bytes = await askSize(reference, (await driver.ping()).arch, signal);
+    if (bytes === null || bytes <= rules.mostBytes) return null;
+    return `its image has ${formatBytes(bytes)} to fetch; this machine takes ${formatBytes(rules.mostBytes)}`;
   }
 
   /** What many jobs ask for, by the market's word; most wanted first. */

@@ -55,6 +55,8 @@ export class AgentBench {
   readonly home: AgentHome;
   readonly #inventory: Inventory;
   readonly #moveGraceSeconds: number;
+  /** What registries say that images have to fetch. */
+  readonly imageSizes = new Map<string, number>();
   /** What is seen of the owner. */
   readings: Readings = ownerAway;
   #agent: Agent | undefined;
@@ -135,6 +137,7 @@ export class AgentBench {
         driver: this.driver,
         log: silentLogger,
         betweenTries: { baseMs: 5, maxMs: 5 },
+        askSize: (reference) => Promise.resolve(this.imageSizes.get(reference) ?? null),
       }),
       states: await KeptStates.open({ folder: this.home.states, budgetBytes: 2 ** 26, log: silentLogger }),
       inventory: () => Promise.resolve(this.#inventory),
