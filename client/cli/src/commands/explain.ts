@@ -10,11 +10,16 @@ import { requirementsText } from '../jobs/requirements-text.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { facts, table } from '../terminal/table.ts';
 
-/** `explain JOB`: why a job, or the first that waits of a group, has no machine, rule by rule, and what would change it. */
+/**
+ * `explain JOB`: why a job, or the first that waits of a group, has no machine, rule by rule, and what would change it;
+ * of a job that has one, how it came there.
+ */
 export async function explainJob(cli: Cli, reference: string): Promise<number> {
   const client = await cli.client();
   const target = await findTarget(cli, client, reference);
-  return target.kind === 'job' ? explainOne(cli, target.job) : await explainGroup(cli, client, target.group);
+  return target.kind === 'job'
+    ? await explainOne(cli, client, target.job)
+    : await explainGroup(cli, client, target.group);
 }
 
 /** Of a group: why it waits as a whole, and why the first of its members has no machine. */
@@ -27,7 +32,7 @@ async function explainGroup(cli: Cli, client: Client, group: GroupView): Promise
     if (group.max_parallel !== null && group.counts.blocked > 0)
       cli.print(`  At most ${group.max_parallel} of its members wait or run at the same time.`);
   }
-  if (first) return explainOne(cli, await client.jobs.get(first.id));
+  if (first) return await explainOne(cli, client, await client.jobs.get(first.id));
   if (cli.json)
     cli.printJson({
       id: group.id,
@@ -40,7 +45,8 @@ async function explainGroup(cli: Cli, client: Client, group: GroupView): Promise
   return exitCode('ok');
 }
 
-function explainOne(cli: Cli, job: JobView): number {
+async function explainOne(cli: Cli, client: Client, job: JobView): Promise<number> {
+  const chosen = job.waiting === null && job.leases.length > 0 ? await lastChoice(client, job) : null;
   if (cli.json) {
     cli.printJson({
       id: job.id,
@@ -48,6 +54,7 @@ function explainOne(cli: Cli, job: JobView): number {
       state: job.state,
       waiting: job.waiting,
       waits_for: job.waits_for,
+      chosen,
     });
     return exitCode('ok');
   }
@@ -58,11 +65,18 @@ function explainOne(cli: Cli, job: JobView): number {
   }
   if (!job.waiting) {
     cli.print(`${job.name} does not wait for a machine: it is ${job.state}.`);
+    if (chosen !== null) cli.print(`  ${plainText(chosen)}`);
     return exitCode('ok');
   }
   cli.print(`${job.name} asks for ${requirementsText(job.requirements)}`);
   for (const line of waitingLines(job.waiting)) cli.print(line);
   return exitCode('ok');
+}
+
+/** What the market said when it chose the machine of the last try: its price, and what was there already. */
+async function lastChoice(client: Client, job: JobView): Promise<string | null> {
+  const { items } = await client.jobs.events(job.id, { limit: 200 });
+  return items.findLast(({ type }) => type === 'matched')?.message ?? null;
 }
 
 /** The reasons of a wait, and what would end it. */

@@ -15,7 +15,13 @@ import {
 } from '@computefabric/api-client/testing/sample-data';
 import { newId } from '@computefabric/protocol/ids';
 import { type Artifact, downloadArtifact, listArtifacts } from '@computefabric/protocol/user-api/artifacts';
-import { cancelJob, getJob, type JobView, listJobs } from '@computefabric/protocol/user-api/jobs';
+import {
+  cancelJob,
+  getJob,
+  type JobView,
+  listJobEvents,
+  listJobs,
+} from '@computefabric/protocol/user-api/jobs';
 import { listGroups } from '@computefabric/protocol/user-api/groups';
 import { getJobLogs, type LogEntry, streamJob } from '@computefabric/protocol/user-api/logs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -408,6 +414,19 @@ test('explain tells each rule and what would change it, and when it starts at th
   expect(stdout).toMatch(/vram\s+2 of 2\s+2\s+2 machines have less/);
   const json = await bench.run(['explain', 'mnist-7k2', '--json']);
   expect(onlyJson(json.stdout)).toMatchObject({ state: 'queued', waiting: { position: 1 } });
+});
+
+test('explain of a job that has a machine tells what spoke for the one it has now', async () => {
+  account(sampleJob({ state: 'running', waiting: null, leases: [sampleLease()] }));
+  const matched = (seq: number, message: string) => sampleEvent(seq, { type: 'matched', message });
+  const message = 'Offered to nebula at $0.35 per hour. All 40 MB of its saved state are there already.';
+  bench.market.on(listJobEvents, () => ({
+    items: [matched(2, 'Offered to elsewhere.'), sampleEvent(3), matched(4, message), sampleEvent(5)],
+    next_cursor: null,
+  }));
+  expect((await bench.run(['explain', 'mnist-7k2'])).stdout).toContain(`running.\n  ${message}\n`);
+  const json = await bench.run(['explain', 'mnist-7k2', '--json']);
+  expect(onlyJson(json.stdout)).toMatchObject({ waiting: null, chosen: message });
 });
 
 describe('artifacts', () => {
