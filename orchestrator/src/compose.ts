@@ -23,6 +23,9 @@ import { openObjectStore } from './objects/open-object-store.ts';
 import { metaRoutes } from './routes/meta/routes.ts';
 import { MeterBook } from './metering/meter-book.ts';
 import { openMarketKey } from './receipts/open-market-key.ts';
+import type { PayoutDeps } from './payouts/payout-deps.ts';
+import { payoutEventHandlers } from './payouts/payout-events.ts';
+import { startPayouts } from './payouts/start-payouts.ts';
 import { providerRoutes } from './routes/provider/routes.ts';
 import { userRoutes } from './routes/user/routes.ts';
 import { ReaderSlots } from './run-logs/reader-slots.ts';
@@ -93,6 +96,7 @@ export async function compose(
   for (const [name, worker] of Object.entries(workers)) lifecycle.add(name, () => worker.close());
 
   const stripe = config.stripe && createStripeGateway({ ...config.stripe, now: () => systemClock.now() });
+  const dashboardUrl = config.dashboardUrl ?? 'http://127.0.0.1:3000';
   const topUps: TopUpDeps | null = config.stripe &&
     stripe && {
       db,
@@ -101,11 +105,22 @@ export async function compose(
       settings: {
         mode: config.stripe.mode,
         creditLimitMicros: config.stripe.creditLimitMicros,
-        returnUrl: `${config.dashboardUrl ?? 'http://127.0.0.1:3000'}/billing`,
+        returnUrl: `${dashboardUrl}/billing`,
       },
     };
+  const payouts: PayoutDeps = {
+    db,
+    log,
+    stripe,
+    settings: { ...config.payouts, returnUrl: `${dashboardUrl}/earnings` },
+    playMoney,
+  };
+  startPayouts({ ...payouts, signals, leadership }, { metrics, lifecycle });
   if (topUps) {
-    const handlers = topUpEventHandlers(topUps);
+    const handlers = {
+      ...topUpEventHandlers(topUps),
+      ...payoutEventHandlers({ ...payouts, stripe: topUps.stripe }),
+    };
     startCardPayments({ ...topUps, signals, leadership }, { handlers, metrics, lifecycle });
   }
 
@@ -141,6 +156,7 @@ export async function compose(
         view: { playMoney, dashboardUrl: config.dashboardUrl },
         readerSlots: new ReaderSlots(),
         topUps,
+        payouts,
         auditor,
         receipts: { db, signer, meter, playMoney },
         disputeWindowDays: config.disputeWindowDays,

@@ -68,6 +68,8 @@ export const settings = z
     STRIPE_SECRET_KEY: stripeSecretSetting.optional(),
     /** Signs Stripe's webhooks (`whsec_…`). Without it they are refused, and Stripe is asked at intervals alone. */
     STRIPE_WEBHOOK_SECRET: secretSetting.optional(),
+    /** Signs the webhook for events of owners' accounts, where Stripe has one of its own for them. */
+    STRIPE_CONNECT_WEBHOOK_SECRET: secretSetting.optional(),
     /** Another server in the place of Stripe, for tests: scheme, host and port. Never with a live key. */
     STRIPE_API_BASE: stripeBaseSetting,
     /** The currency that Stripe is asked for. */
@@ -76,6 +78,12 @@ export const settings = z
     BILLING_MODE: billingMode.default('prepaid'),
     /** With `per_job`: what an account may owe at once, USD, unfinished jobs at their most included. */
     CREDIT_LIMIT_USD: usdSetting.prefault('50'),
+    /** What machines earn is kept so long before it may be paid out, days. */
+    EARNINGS_HOLD_DAYS: z.coerce.number().min(0).max(365).default(7),
+    /** Nothing of a new owner's is paid out before so many tries on their machines are settled and not contested. */
+    EARNINGS_HOLD_JOBS: z.coerce.number().int().min(0).max(10_000).default(5),
+    /** The least payout to an owner, USD. */
+    PAYOUT_MINIMUM_USD: usdSetting.prefault('10'),
     /** Renters may contest a job for so many days after its end. */
     DISPUTE_WINDOW_DAYS: z.coerce.number().int().min(0).max(365).default(14),
     /** Ed25519 private key (PEM, line ends may be written as \n) for receipts; without it one is made in COMPUTEFABRIC_HOME. */
@@ -137,6 +145,7 @@ export const settings = z
 export interface StripeConfig {
   secretKey: Secret;
   webhookSecret: Secret | null;
+  connectWebhookSecret: Secret | null;
   address: StripeAddress;
   mode: BillingMode;
   creditLimitMicros: bigint;
@@ -161,6 +170,7 @@ export interface Config {
   money: { playMoney: boolean; playMoneyGrantMicros: bigint; defaultMaxPricePerHourMicros: bigint };
   /** Null: all money is play money. */
   stripe: StripeConfig | null;
+  payouts: { holdSeconds: number; firstJobs: number; minimumMicros: bigint };
   disputeWindowDays: number;
   /** Null: the one in `home`. */
   receiptSigningKey: Secret | null;
@@ -196,6 +206,11 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       playMoneyGrantMicros: values.PLAY_MONEY_GRANT_USD,
       defaultMaxPricePerHourMicros: values.DEFAULT_MAX_PRICE_PER_HOUR_USD,
     },
+    payouts: {
+      holdSeconds: values.EARNINGS_HOLD_DAYS * 86_400,
+      firstJobs: values.EARNINGS_HOLD_JOBS,
+      minimumMicros: values.PAYOUT_MINIMUM_USD,
+    },
     disputeWindowDays: values.DISPUTE_WINDOW_DAYS,
     receiptSigningKey: values.RECEIPT_SIGNING_KEY ?? null,
     stripe: stripeConfig(values),
@@ -215,6 +230,7 @@ function stripeConfig(values: z.output<typeof settings>): StripeConfig | null {
   return {
     secretKey: values.STRIPE_SECRET_KEY,
     webhookSecret: values.STRIPE_WEBHOOK_SECRET ?? null,
+    connectWebhookSecret: values.STRIPE_CONNECT_WEBHOOK_SECRET ?? null,
     address: values.STRIPE_API_BASE,
     mode: values.BILLING_MODE,
     creditLimitMicros: values.CREDIT_LIMIT_USD,

@@ -4,7 +4,7 @@ import { users } from '@computefabric/db/schema/users';
 import { newId, type UserId } from '@computefabric/protocol/ids';
 import type { UserRole } from '@computefabric/protocol/user-api/account';
 import { invariant } from '@computefabric/runtime/invariant';
-import { eq } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 
 /** The user of this address with a profile; made unless there is one, whose role and name stay as they are. */
 export async function ensureUser(
@@ -39,4 +39,13 @@ export async function findUser(db: Db | Tx, userId: UserId) {
     .where(eq(users.id, userId));
   invariant(row, `the user ${userId} of a key exists`);
   return row;
+}
+
+/** The user of this id or email. */
+export async function findUserId(db: Db | Tx, reference: string): Promise<UserId | null> {
+  const [row] = await db
+    .select({ id: users.id })
+    .from(users)
+    .where(sql`${users.email} = ${reference} or ${users.id} = ${reference}`);
+  return row?.id ?? null;
 }

@@ -82,7 +82,7 @@ const balances = async () => ({
   available: await balanceMicros(connection.db, 'renter_available', renter),
   held: await balanceMicros(connection.db, 'renter_held', renter),
   earned: await Promise.all(
-    owners.map(({ userId }) => balanceMicros(connection.db, 'provider_payable', userId)),
+    owners.map(({ userId }) => balanceMicros(connection.db, 'provider_held_back', userId)),
   ),
 });
 

@@ -14,9 +14,10 @@ import { verifyReceipt } from '@computefabric/runtime/receipts/verify-receipt';
 import { eq, sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { auditLedger } from '../ledger/audit.store.ts';
-import { balanceMicros, marketAccount, userAccount } from '../ledger/chart.ts';
-import { postTransfers } from '../ledger/post-transfers.ts';
+import { balanceMicros } from '../ledger/chart.ts';
 import { errorOf, parsed } from '../testing/replies.ts';
+import { recordPayout } from '../payouts/record-payout.ts';
+import { releaseEarnings } from '../payouts/release-earnings.ts';
 import { TestAgent, type TestTask } from '../testing/test-agent.ts';
 import { startTestMarket, type TestMarket, type TestUser } from '../testing/test-market.ts';
 import { waitUntil } from '../testing/wait-until.ts';
@@ -81,20 +82,26 @@ const transfersOf = (id: JobId) =>
   market.db.select().from(ledgerTransfers).where(eq(ledgerTransfers.jobId, id));
 
 const available = (user = renter) => balanceMicros(market.db, 'renter_available', user.userId);
-const payable = () => balanceMicros(market.db, 'provider_payable', owner.userId);
+/** What the owner has earned and was not paid, kept by the hold window or not. */
+const payable = async () =>
+  (await balanceMicros(market.db, 'provider_held_back', owner.userId)) +
+  (await balanceMicros(market.db, 'provider_payable', owner.userId));
 const debt = async () => -(await balanceMicros(market.db, 'provider_debt', owner.userId));
 
+const payouts = { holdSeconds: 0, firstJobs: 0, minimumMicros: 1n, returnUrl: '' };
+
 /** The owner is paid out what is there. */
-async function payOut(): Promise<void> {
+const payOut = async () => {
   const amountMicros = await payable();
-  await market.db.transaction(async (tx) => {
-    const from = await userAccount(tx, 'provider_payable', owner.userId);
-    const to = await marketAccount(tx, 'manual_clearing');
-    await postTransfers(tx, [
-      { id: `payout:${amountMicros}:${Date.now()}`, kind: 'payout', from, to, amountMicros },
-    ]);
-  });
-}
+  await market.db.transaction((tx) =>
+    recordPayout(tx, payouts, {
+      to: owner.userId,
+      amountMicros,
+      reference: 'cash',
+      recordedBy: operator.userId,
+    }),
+  );
+};
 
 async function verified(id: JobId) {
   const receipt = parsed(
@@ -174,6 +181,7 @@ test('earnings that were paid out already become a debt, which later earnings pa
   expect(await payable()).toBe(0n);
   await ranJob(100);
   await waitUntil('the debt is paid back', async () => {
+    await releaseEarnings(market.db, payouts);
     await payDebts(market.db);
     return (await debt()) === 0n;
   });

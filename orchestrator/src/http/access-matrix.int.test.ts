@@ -359,6 +359,40 @@ const matrix: Record<string, Entry> = {
   payOwed: { expected: everyUser(409), request: post('/v1/billing/pay', {}) },
   refundBalance: { expected: everyUser(409), request: post('/v1/billing/refunds', {}) },
   listRefunds: { expected: everyUser(200), request: get('/v1/billing/refunds') },
+  getEarnings: { expected: everyUser(200), request: get('/v1/earnings') },
+  getStatement: { expected: everyUser(200), request: get('/v1/earnings/statement?period=2026-11') },
+  getPayoutAccount: { expected: everyUser(200), request: get('/v1/payout-account') },
+  // Without a payment provider: whoever asks learns that.
+  setUpPayouts: { expected: everyUser(409), request: post('/v1/payout-account/onboarding', {}) },
+  changePayoutAccount: {
+    expected: everyUser(200),
+    request: async () => ({ path: '/v1/payout-account', method: 'PATCH', json: { schedule: 'daily' } }),
+  },
+  requestPayout: { expected: everyUser(409), request: post('/v1/payouts', {}) },
+  listPayouts: { expected: everyUser(200), request: get('/v1/payouts') },
+  getPayout: {
+    // There is none; that another's is not there either is a test of the payouts.
+    expected: everyUser(404),
+    request: async () => ({ path: `/v1/payouts/${newId('payout')}` }),
+  },
+  listOwed: { expected: { ...everyUser(403), operator: 200 }, request: get('/v1/admin/earnings') },
+  recordPayout: {
+    // A new owner's first earnings are kept: there is nothing to pay yet.
+    expected: { ...everyUser(403), operator: 409 },
+    request: async () => ({
+      path: '/v1/admin/payouts',
+      method: 'POST',
+      json: { to: owner.userId, amount_micros: '900000000000', reference: canary },
+    }),
+  },
+  correctPayout: {
+    expected: { ...everyUser(403), operator: 404 },
+    request: async () => ({
+      path: `/v1/admin/payouts/${newId('payout')}/correction`,
+      method: 'POST',
+      json: { reason: 'no' },
+    }),
+  },
   createApiKey: { expected: everyUser(201), request: post('/v1/api-keys', { name: 'k' }) },
   revokeApiKey: {
     expected: ownObject(204),

@@ -92,6 +92,11 @@ const damages: Record<AuditRule, (tx: Tx) => Promise<unknown>> = {
     tx.execute(
       sql`insert into top_ups (id, user_id, method, state, amount_micros) values ('topup_x', ${renter}, 'checkout', 'succeeded', 10000)`,
     ),
+  payouts: (tx) =>
+    tx.execute(
+      sql`insert into payouts (id, user_id, method, state, amount_micros, account_id)
+        values ('payout_x', ${renter}, 'stripe', 'created', 10000, 'acct_x')`,
+    ),
 };
 
 test('books that nobody has damaged are right', async () => {

@@ -15,6 +15,7 @@ import { sql } from 'drizzle-orm';
  * - `orphan`    a transfer of a job that has no payment
  * - `overdue`   a hold that has outlived its job by ten minutes
  * - `top-ups`   money taken in by card is what the paid top-ups come to
+ * - `payouts`   what is on its way to an owner is exactly their open payouts, and each payout has the transfers of its state
  */
 export const auditRules = [
   'totals',
@@ -27,6 +28,7 @@ export const auditRules = [
   'orphan',
   'overdue',
   'top-ups',
+  'payouts',
 ] as const;
 export type AuditRule = (typeof auditRules)[number];
 
@@ -63,6 +65,15 @@ export async function auditLedger(db: Db | Tx): Promise<AuditFinding[]> {
       select lease_id,
         coalesce(sum(amount_micros) filter (where kind = 'earn'), 0) as earned, sum(amount_micros) as cost
       from ledger_transfers where lease_id is not null and kind in ('earn', 'fee') group by lease_id
+    ), of_payout as (
+      select coalesce(r.payout_id, split_part(t.id, ':', 2)) as id,
+        coalesce(sum(t.amount_micros) filter (where t.kind = 'payout'), 0) as taken,
+        coalesce(sum(t.amount_micros) filter (where t.kind = 'payout-sent'), 0) as sent,
+        coalesce(sum(t.amount_micros) filter (where t.kind in ('payout-returned', 'correction')), 0) as returned
+      from ledger_transfers t
+      left join payout_reversals r on t.kind = 'payout-returned' and r.id = substr(t.id, length('payout-returned:') + 1)
+      where t.kind in ('payout', 'payout-sent', 'payout-returned') or (t.kind = 'correction' and t.id like 'correction:payout%')
+      group by 1
     )
     select 'totals' as rule, coalesce(a.id, m.account_id) as subject,
       format('kept +%s −%s, added +%s −%s', a.credits_micros, a.debits_micros, m.credits, m.debits) as detail
@@ -109,6 +120,22 @@ export async function auditLedger(db: Db | Tx): Promise<AuditFinding[]> {
         and debit_account_id in (select id from ledger_accounts where kind = 'stripe_clearing')) booked,
       (select coalesce(sum(amount_micros), 0) as micros from top_ups where state = 'succeeded') paid
     where booked.micros <> paid.micros
+    union all
+    select 'payouts', coalesce(a.owner_id, p.user_id),
+      format('in transit %s, payouts %s', coalesce(a.micros, 0), coalesce(p.micros, 0))
+    from (select owner_id, credits_micros - debits_micros as micros from ledger_accounts where kind = 'provider_in_transit') a
+    full join (select user_id, sum(amount_micros) as micros from payouts where state in ('created', 'sending') group by user_id) p
+      on p.user_id = a.owner_id
+    where coalesce(a.micros, 0) <> coalesce(p.micros, 0)
+    union all
+    select 'payouts', coalesce(p.id, x.id), format('%s of %s: %s taken, %s sent, %s returned', coalesce(p.state, 'no payout'),
+      p.amount_micros, coalesce(x.taken, 0), coalesce(x.sent, 0), coalesce(x.returned, 0))
+    from (select p.*, coalesce((select sum(r.amount_micros) from payout_reversals r where r.payout_id = p.id), 0) as reversed
+      from payouts p) p
+    full join of_payout x on x.id = p.id
+    where p.id is null or coalesce(x.taken, 0) <> p.amount_micros or p.returned_micros <> p.reversed
+      or coalesce(x.sent, 0) <> case when p.state in ('sent', 'paid', 'reversed') then p.amount_micros else 0 end
+      or coalesce(x.returned, 0) <> case when p.state = 'failed' then p.amount_micros else p.returned_micros end
     limit ${mostFindings}`);
   return rows.map(({ rule, subject, detail }) => ({ rule, subject, detail }));
 }

@@ -33,7 +33,8 @@ export async function settleHold(
   const held = await userAccount(tx, 'renter_held', job.userId);
   const transfers: Transfer[] = [];
   for (const lease of billed) {
-    const to = await userAccount(tx, 'provider_payable', lease.ownerId);
+    // Kept until the hold window is over: `payouts/release-earnings.ts`.
+    const to = await userAccount(tx, 'provider_held_back', lease.ownerId);
     const fee = await marketAccount(tx, 'platform_fees');
     const cause = { from: held, jobId: job.jobId, leaseId: lease.leaseId };
     const ids = `${job.jobId}:${lease.leaseId}`;

@@ -108,6 +108,20 @@ export interface TransferState {
   cause: string | null;
 }
 
+/** Money that came back of a transfer. */
+export interface ReversalState {
+  reversalId: string;
+  amountMicros: bigint;
+}
+
+/** What Stripe has sent on from an owner's account to their bank. */
+export interface BankedState {
+  /** In all, as far as the bank has taken it. */
+  bankedMicros: bigint;
+  /** Why the bank did not take the newest; null when it did, or has not answered. */
+  failure: string | null;
+}
+
 /** A verified event: enough to ask for the object itself. */
 export interface GatewayEvent {
   id: string;
@@ -179,6 +193,10 @@ export interface StripeGateway {
   readTransfer(transferId: string): Promise<TransferState>;
   /** Transfers that were made for a payout: one, or none if Stripe never heard of it. */
   findTransfers(payoutId: string): Promise<TransferState[]>;
+  /** All that came back of a transfer. */
+  listReversals(transferId: string): Promise<ReversalState[]>;
+  /** What of an account's money its owner's bank has. */
+  readBanked(accountId: string): Promise<BankedState>;
   /** Takes money back from an owner's account. */
   reverseTransfer(reversal: {
     cause: string;

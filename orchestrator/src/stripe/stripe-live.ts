@@ -26,11 +26,15 @@ const toleranceSeconds = 300;
 const currency = 'usd';
 /** Refunds of one payment that are looked through. */
 const mostListed = 1_000;
+/** Payments to one owner's bank that are added up: one a day for 27 years. */
+const mostPayoutsListed = 10_000;
 
 /** Stripe by its own SDK, the only file that imports it. */
 export function createStripeGateway(settings: {
   secretKey: Secret;
   webhookSecret: Secret | null;
+  /** Signs events of owners' accounts, where these come from a webhook of their own. */
+  connectWebhookSecret?: Secret | null;
   address: StripeAddress;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -221,7 +225,7 @@ export function createStripeGateway(settings: {
 
     createPayoutAccount: async ({ userId, email, country }) =>
       (
-        await once(`payout-account:${userId}`, (options) =>
+        await once(`payout-account:${userId}:${country}`, (options) =>
           stripe.accounts.create(
             {
               country,
@@ -280,6 +284,33 @@ export function createStripeGateway(settings: {
     readTransfer: async (transferId) => transferState(await ask(() => stripe.transfers.retrieve(transferId))),
     findTransfers: async (payoutId) => (await rawTransfers(payoutId)).map(transferState),
 
+    listReversals: async (transferId) =>
+      (
+        await ask(() =>
+          stripe.transfers.listReversals(transferId, { limit: 100 }).autoPagingToArray({ limit: mostListed }),
+        )
+      ).map((reversal) => {
+        requireUsd(reversal);
+        return { reversalId: reversal.id, amountMicros: fromCents(reversal.amount) };
+      }),
+
+    async readBanked(accountId) {
+      const payouts = await ask(() =>
+        stripe.payouts
+          .list({ limit: 100 }, { stripeAccount: accountId })
+          .autoPagingToArray({ limit: mostPayoutsListed }),
+      );
+      const inDollars = payouts.filter((payout) => payout.currency === currency);
+      const [newest] = payouts;
+      return {
+        bankedMicros: inDollars
+          .filter(({ status }) => status === 'paid')
+          .reduce((sum, { amount }) => sum + fromCents(amount), 0n),
+        failure:
+          newest?.status === 'failed' ? (newest.failure_message ?? newest.failure_code ?? 'unknown') : null,
+      };
+    },
+
     async reverseTransfer({ cause, transferId, amountMicros }) {
       const find = async () =>
         (await ask(() => stripe.transfers.listReversals(transferId, { limit: 100 }))).data.find(
@@ -326,7 +357,13 @@ export function createStripeGateway(settings: {
     },
 
     readEvent: (body, signature) =>
-      readEvent(stripe, body, signature, settings.webhookSecret, settings.now()),
+      readEvent(
+        stripe,
+        body,
+        signature,
+        [settings.webhookSecret, settings.connectWebhookSecret ?? null].filter((secret) => secret !== null),
+        settings.now(),
+      ),
   };
 }
 
@@ -555,30 +592,35 @@ function readEvent(
   stripe: Stripe,
   body: Buffer,
   signature: string | undefined,
-  secret: Secret | null,
+  secrets: readonly Secret[],
   nowMs: number,
 ): GatewayEvent {
   const refuse = (why: string, cause?: unknown): never => {
     throw new AppError('stripe/bad-signature', { internal: why, cause });
   };
-  if (secret === null) return refuse('STRIPE_WEBHOOK_SECRET is not set');
+  if (secrets.length === 0) return refuse('STRIPE_WEBHOOK_SECRET is not set');
   const times = [...(signature ?? '').matchAll(/(?:^|,)\s*t=(\d{1,12})(?=,|$)/g)];
   if (signature === undefined || times.length !== 1) return refuse('the header has no time, or several');
   // The SDK takes any time in the future: a signature made for later could be kept and used for ever.
   if (Number(times[0]?.[1]) > nowMs / 1_000 + toleranceSeconds) return refuse('its time is in the future');
   let event: unknown;
-  try {
-    event = stripe.webhooks.constructEvent(
-      body,
-      signature,
-      secret.reveal(),
-      toleranceSeconds,
-      undefined,
-      nowMs,
-    );
-  } catch (thrown) {
-    return refuse('the signature does not fit', thrown);
+  let problem: unknown;
+  for (const secret of secrets) {
+    try {
+      event = stripe.webhooks.constructEvent(
+        body,
+        signature,
+        secret.reveal(),
+        toleranceSeconds,
+        undefined,
+        nowMs,
+      );
+      break;
+    } catch (thrown) {
+      problem = thrown;
+    }
   }
+  if (event === undefined) return refuse('the signature does not fit', problem);
   const parsed = eventForm.safeParse(event);
   if (!parsed.success) return refuse(`it is signed and no event: ${z.prettifyError(parsed.error)}`);
   const { id, type, created, account, data } = parsed.data;

@@ -33,7 +33,7 @@ export interface Unexplained {
 /**
  * Holds each line of the statement against the row that explains it, and each transfer from or to
  * `stripe_clearing` against its line. What is younger than `graceSeconds` may be on its way and is left out.
- * Payouts to owners are explained by their own rows, money to the market's own bank account by its type.
+ * Money to the market's own bank account is explained by its type.
  */
 export async function findUnexplained(db: Db | Tx, graceSeconds: number): Promise<Unexplained[]> {
   const { rows } = await db.execute<{
@@ -46,13 +46,17 @@ export async function findUnexplained(db: Db | Tx, graceSeconds: number): Promis
     select 'stripe' as side, l.id, l.type as kind, l.amount_micros::text as micros
     from statement_lines l, cutoff
     where l.happened_at <= cutoff.at and not (
-      l.type in ('payout', 'payout_failure', 'payout_cancel', 'stripe_fee', 'transfer', 'transfer_refund')
+      l.type in ('payout', 'payout_failure', 'payout_cancel', 'stripe_fee')
       or (l.type in ('charge', 'payment') and exists (
         select from top_ups t where t.charge_id = l.source_id and t.state = 'succeeded' and t.amount_micros = l.amount_micros))
       or (l.type in ('refund', 'payment_refund') and exists (
         select from card_refunds r where r.stripe_refund_id = l.source_id and r.amount_micros = -l.amount_micros))
       or (l.type in ('refund_failure', 'payment_failure_refund') and exists (
         select from card_refunds r where r.stripe_refund_id = l.source_id and r.state = 'failed' and r.amount_micros = l.amount_micros))
+      or (l.type = 'transfer' and exists (
+        select from payouts p where p.transfer_id = l.source_id and p.amount_micros = -l.amount_micros))
+      or (l.type = 'transfer_refund' and exists (
+        select from payout_reversals r where r.id = l.source_id and r.amount_micros = l.amount_micros))
       or (l.type = 'adjustment' and exists (
         select from card_disputes d where d.id = l.source_id and d.amount_micros = abs(l.amount_micros)))
     )
@@ -62,7 +66,10 @@ export async function findUnexplained(db: Db | Tx, graceSeconds: number): Promis
     where x.created_at <= cutoff.at
       and (select a.id from ledger_accounts a where a.kind = 'stripe_clearing') in (x.debit_account_id, x.credit_account_id)
       and not (
-        x.kind in ('payout', 'payout-sent', 'payout-returned')
+        (x.kind = 'payout-sent' and exists (
+          select from payouts p join statement_lines l on l.source_id = p.transfer_id where x.id = 'payout-sent:' || p.id))
+        or (x.kind = 'payout-returned' and exists (
+          select from statement_lines l where x.id = 'payout-returned:' || l.source_id))
         or (x.kind = 'top-up' and exists (
           select from top_ups t join statement_lines l on l.source_id = t.charge_id where x.id = 'top-up:' || t.intent_id))
         or (x.kind = 'card-refund' and exists (

@@ -8,6 +8,7 @@ import * as billing from './user-api/billing.ts';
 import * as budgets from './user-api/budgets.ts';
 import * as checkpoints from './user-api/checkpoints.ts';
 import * as disputes from './user-api/disputes.ts';
+import * as earnings from './user-api/earnings.ts';
 import * as groups from './user-api/groups.ts';
 import * as jobs from './user-api/jobs.ts';
 import * as logs from './user-api/logs.ts';
@@ -40,6 +41,7 @@ export const allContracts: readonly Contract[] = [
   account,
   billing,
   budgets,
+  earnings,
   operator,
   session,
   leases,

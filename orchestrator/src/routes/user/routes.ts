@@ -6,6 +6,7 @@ import { billingRoutes } from './billing-routes.ts';
 import { budgetRoutes } from './budget-routes.ts';
 import { checkpointRoutes } from './checkpoint-routes.ts';
 import { disputeRoutes } from './dispute-routes.ts';
+import { earningsRoutes } from './earnings-routes.ts';
 import { groupRoutes } from './group-routes.ts';
 import { jobRoutes } from './job-routes.ts';
 import { logRoutes } from './log-routes.ts';
@@ -31,6 +32,7 @@ export function userRoutes(deps: UserRouteDeps): BoundRoute[] {
     accountRoutes,
     billingRoutes,
     budgetRoutes,
+    earningsRoutes,
     operatorRoutes,
   ].flatMap((routes) => routes(deps));
 }

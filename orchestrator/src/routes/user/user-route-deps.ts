@@ -6,6 +6,7 @@ import type { ViewSettings } from '../../jobs/job-view.ts';
 import type { LeaseDeps } from '../../leases/lease-deps.ts';
 import type { ReceiptDeps } from '../../receipts/issue-receipt.ts';
 import type { BookAuditor } from '../../ledger/audit-books.ts';
+import type { PayoutDeps } from '../../payouts/payout-deps.ts';
 import type { ReaderSlots } from '../../run-logs/reader-slots.ts';
 import type { TopUpDeps } from '../../topups/top-up-deps.ts';
 
@@ -20,6 +21,7 @@ export interface UserRouteDeps {
   readerSlots: ReaderSlots;
   /** Null: no payment provider is configured. */
   topUps: TopUpDeps | null;
+  payouts: PayoutDeps;
   auditor: BookAuditor;
   receipts: ReceiptDeps;
   /** A job may be contested so long after its end, days. */
