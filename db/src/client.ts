@@ -35,6 +35,7 @@ import { providerKeys } from './schema/provider-keys.ts';
 import { providers } from './schema/providers.ts';
 import { quotes } from './schema/quotes.ts';
 import { receipts } from './schema/receipts.ts';
+import { registryLogins } from './schema/registry-logins.ts';
 import { scheduleFirings } from './schema/schedule-firings.ts';
 import { schedules } from './schema/schedules.ts';
 import { statementLines } from './schema/statement-lines.ts';
@@ -79,6 +80,7 @@ export const schema = {
   providers,
   quotes,
   receipts,
+  registryLogins,
   scheduleFirings,
   schedules,
   statementLines,

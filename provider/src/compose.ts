@@ -158,6 +158,7 @@ function makeDriver(config: ProviderConfig, home: AgentHome, agentId: string, lo
         onProblem: (problem) => log.error({ problem }, 'jobs get no network'),
       },
       disk: { folder: home.disks, defaultBytes: config.jobDiskMib * bytesPerMib },
+      sandbox: config.sandbox,
       prepareNetworks: true,
       prepareImages: true,
     });

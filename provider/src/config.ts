@@ -5,6 +5,7 @@ import { limits } from '@computefabric/protocol/limits';
 import { parseUsd } from '@computefabric/protocol/money';
 import { type OwnerProfile, ownerProfile } from '@computefabric/protocol/owner-state';
 import { type NetworkMode, networkMode } from '@computefabric/protocol/network';
+import { sandboxes } from '@computefabric/protocol/protection';
 import { regionName } from '@computefabric/protocol/user-api/requirements';
 import { logLevelSetting, parseSettings } from '@computefabric/runtime/config';
 import type { LogLevel } from '@computefabric/runtime/log';
@@ -72,6 +73,8 @@ const settings = z.object({
   PROVIDER_PROFILE: ownerProfile.optional(),
   /** The X display that tells of full-screen programs; set by the desktop. */
   DISPLAY: z.string().max(255).optional(),
+  /** What runs jobs' programs; with `gvisor` no job runs where it does not pass its trial. */
+  PROVIDER_SANDBOX: z.enum(sandboxes).default('containers'),
   /** Most that a job writes to disk, MiB, unless it asked for more and got it. */
   PROVIDER_JOB_DISK_MIB: z.coerce.number().int().min(16).max(16_777_216).default(10_240),
   /** Most disk for images that the agent pulled, MiB; beyond it those go that were used longest ago. */
@@ -128,6 +131,7 @@ export interface ProviderConfig {
   region: string;
   /** Most that is offered of the machine. */
   offered: { cpus: number; memoryMib: number };
+  sandbox: (typeof sandboxes)[number];
   /** Most that a job writes to disk unless it asked for more. */
   jobDiskMib: number;
   network: OwnerNetwork;
@@ -189,6 +193,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
         Math.max(memoryMib - keptMemoryMib, Math.floor(memoryMib / 2)),
       ),
     },
+    sandbox: given.PROVIDER_SANDBOX,
     jobDiskMib: given.PROVIDER_JOB_DISK_MIB,
     network: {
       most: given.PROVIDER_NETWORK,

@@ -30,13 +30,16 @@ export class OwnEngine {
   readonly #place: { socket: string; args: string[]; launcher: string[] };
   #pid: number | null = null;
 
-  /** @param keepsContainers whether containers live on while the engine is away (`live-restore`) */
-  constructor({ keepsContainers }: { keepsContainers: boolean }) {
+  /**
+   * @param keepsContainers whether containers live on while the engine is away (`live-restore`)
+   * @param settings what its `daemon.json` holds
+   */
+  constructor({ keepsContainers, settings = {} }: { keepsContainers: boolean; settings?: object }) {
     this.#folder = mkdtempSync(join(tmpdir(), 'computefabric-own-engine-'));
     const socket = join(this.#folder, 'docker.sock');
     this.host = `unix://${socket}`;
     const at = (name: string) => join(this.#folder, name);
-    writeFileSync(at('settings.json'), '{}'); // not those of the machine's own engine
+    writeFileSync(at('settings.json'), JSON.stringify(settings)); // not those of the machine's own engine
     this.#place = {
       socket,
       args: [

@@ -203,6 +203,9 @@ function drawInventory(random: Random, able: boolean): Inventory {
     cuda_version: null,
     networks: ['none', 'allowlist', 'internet'],
     network_note: '',
+    disk_limited: true,
+    disk_note: '',
+    sandbox: 'containers',
     cached_images: [],
   };
 }

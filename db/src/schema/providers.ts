@@ -1,6 +1,7 @@
 import type { ProviderId, UserId } from '@computefabric/protocol/ids';
 import { limits } from '@computefabric/protocol/limits';
 import { networkModes } from '@computefabric/protocol/network';
+import { sandboxes } from '@computefabric/protocol/protection';
 import { availabilities, providerStates } from '@computefabric/protocol/provider-state';
 import { trustTiers } from '@computefabric/protocol/trust-tier';
 import { sql } from 'drizzle-orm';
@@ -50,6 +51,11 @@ export const providers = pgTable(
     /** What jobs may reach from it, and why not more. */
     networks: text({ enum: networkModes }).array().notNull().default(['none']),
     networkNote: text().notNull().default(''),
+    /** What a job writes has an end, and if not why. */
+    diskLimited: boolean().notNull().default(false),
+    diskNote: text().notNull().default(''),
+    /** What runs its jobs' programs. */
+    sandbox: text({ enum: sandboxes }).notNull().default('containers'),
     tier: text({ enum: trustTiers }).notNull().default('community'),
     /** Thousandths of its tries that it brought to their end; reputation.store.ts. */
     reliabilityMilli: integer().notNull().default(1_000),

@@ -71,6 +71,13 @@ export async function listMachinesOf(db: Db, ownerId: UserId, only?: ProviderId)
         simulated: gpu.simulated,
         job_id: jobId,
       })),
+    protection: {
+      networks: row.networks,
+      network_note: row.networkNote,
+      disk_limited: row.diskLimited,
+      disk_note: row.diskNote,
+      sandbox: row.sandbox,
+    },
     price_per_gpu_hour_micros: String(row.pricePerGpuHourMicros),
     price_per_cpu_hour_micros: String(row.pricePerCpuHourMicros),
     running: running

@@ -2,6 +2,7 @@ import type { GpuId, JobId, LeaseId, ProviderId, UserId } from '@computefabric/p
 import type { JobClass } from '@computefabric/protocol/job-class';
 import type { NetworkMode } from '@computefabric/protocol/network';
 import type { Availability, ProviderState } from '@computefabric/protocol/provider-state';
+import type { Protection } from '@computefabric/protocol/protection';
 import type { TrustTier } from '@computefabric/protocol/trust-tier';
 import { type Card, cardRule } from './card-rule.ts';
 
@@ -26,6 +27,8 @@ export interface MachineView {
   cudaVersion: string | null;
   /** What jobs may reach from it. */
   networks: readonly NetworkMode[];
+  /** What keeps jobs apart there: told to renters, and no rule of matching. */
+  protection: Omit<Protection, 'networks'>;
   diskMibFree: number;
   tier: TrustTier;
   /** Thousandths of its tries that it brought to their end. */

@@ -25,6 +25,7 @@ function machine(name: string, cards: [string, number][], overrides: Partial<Mac
     region: '',
     cudaVersion: null,
     networks: ['none'],
+    protection: { network_note: '', disk_limited: true, disk_note: '', sandbox: 'containers' },
     tier: 'community',
     reliabilityMilli: 1_000,
     ...overrides,

@@ -19,6 +19,7 @@ export function viewOffer(machine: MachineView): Offer {
     cpus_free: Math.max(machine.cpuMilliFree, 0) / 1_000,
     memory_total_mib: machine.memoryMib,
     memory_free_mib: Math.max(machine.memoryMibFree, 0),
+    protection: { networks: [...machine.networks], ...machine.protection },
     price_per_gpu_hour_micros: String(machine.pricePerGpuHourMicros),
     price_per_cpu_hour_micros: String(machine.pricePerCpuHourMicros),
   };

@@ -102,6 +102,9 @@ export async function openSession(
       cudaVersion: inventory.cuda_version,
       networks: inventory.networks,
       networkNote: inventory.network_note,
+      diskLimited: inventory.disk_limited,
+      diskNote: inventory.disk_note,
+      sandbox: inventory.sandbox,
       cachedImages: inventory.cached_images,
       lastSeenAt: sql`now()`,
     })

@@ -33,6 +33,9 @@ export const testInventory: Inventory = {
   cuda_version: null,
   networks: ['none', 'allowlist', 'internet'],
   network_note: '',
+  disk_limited: true,
+  disk_note: '',
+  sandbox: 'containers',
   cached_images: [],
 };
 

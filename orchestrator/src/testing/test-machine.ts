@@ -20,6 +20,7 @@ export function testMachine(name: string, change: Partial<MachineView> = {}): Ma
     region: 'eu-west',
     cudaVersion: '12.2',
     networks: ['none', 'allowlist', 'internet'],
+    protection: { network_note: '', disk_limited: true, disk_note: '', sandbox: 'containers' },
     diskMibFree: 100_000,
     tier: 'verified',
     reliabilityMilli: 950,

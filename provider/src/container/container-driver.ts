@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { RegistryLogin } from '@computefabric/protocol/registry-login';
 import type { TaskPriority } from './task-priority.ts';
 import type { NetworkMode } from '@computefabric/protocol/network';
 
@@ -17,7 +18,10 @@ export interface ContainerDriver {
   /** What tasks may reach from this machine, and why not more. Proven by trying, not by belief. */
   networks(): Promise<NetworkOffer>;
 
-  /** What this machine does beyond the template to keep tasks in, each proven by a trial. */
+  /**
+   * What this machine does beyond the template to keep tasks in, each proven by a trial. Throws when what the owner
+   * demands is not to be had.
+   */
   protections(): Promise<Protections>;
 
   /** Names under which images are on this engine, as a job may write them; at most so many. */
@@ -150,6 +154,8 @@ export interface ContainerDriver {
 export interface Protections {
   /** What a task writes has an end; else why not. */
   diskLimit: { holds: boolean; note: string | null };
+  /** What runs programs, and whether it passes GPUs in. */
+  sandbox: { kind: 'containers' | 'gvisor'; passesGpus: boolean };
 }
 
 export interface NetworkOffer {
@@ -203,6 +209,8 @@ export interface PullOptions {
   /** Compressed bytes; as soon as it shows that there are more the pull stops with `image-too-large`. */
   mostBytes?: number;
   onProgress?: (progress: PullProgress) => void;
+  /** For the registry of this pull, and told to nobody else. */
+  login?: RegistryLogin | undefined;
   /** Stops the pull with `aborted`. */
   signal?: AbortSignal;
 }
@@ -215,6 +223,8 @@ export interface TaskSpec {
   fence: number;
   /** Id or reference of an image that is present. */
   image: string;
+  /** Nothing made of the image stays when the task is gone: it was pulled with a login. */
+  imageIsPrivate?: boolean;
   /** A string runs through `/bin/sh -c`; a list goes to the image's entrypoint; null is the image's own. */
   command: string | readonly string[] | null;
   env: Readonly<Record<string, string>>;

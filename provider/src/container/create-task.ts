@@ -11,6 +11,7 @@ import { holderOf, type NetworkHolders } from './network-holders.ts';
 import { removeLease } from './owned-resources.ts';
 import { directoryArchive, type PreparedImages } from './prepared-images.ts';
 import { OUTPUTS_DIRECTORY, taskEnvironment } from './task-environment.ts';
+import { type GVisor, gvisorRuntime } from './sandbox/gvisor.ts';
 import { taskLabels } from './task-labels.ts';
 import { checkTaskSpec } from './task-spec.ts';
 
@@ -28,23 +29,27 @@ export interface CreateNeeds {
   holders: NetworkHolders | null;
   /** Limits what tasks write; null leaves it at the engine's disk. */
   disk: DiskLimit | null;
+  /** Runs programs, where the owner demands it; null leaves it to the engine's usual runtime. */
+  gvisor: GVisor | null;
   /** Prepared images; null makes each task from nothing. */
   images: PreparedImages | null;
 }
 
 /** See `ContainerDriver.createTask`. What a failed creation has made is removed again. */
 export async function createTask(
-  { engine, agentId, engineLogFileBytes, inspectImage, holders, disk, images }: CreateNeeds,
+  { engine, agentId, engineLogFileBytes, inspectImage, holders, disk, gvisor, images }: CreateNeeds,
   spec: TaskSpec,
 ): Promise<string> {
   checkTaskSpec(spec);
   const image = await inspectImage(spec.image);
   if (image === null) throw imageMissing(spec);
   const name = resourceName(agentId, spec.leaseId);
+  await gvisor?.prove(engine, agentId);
   const { networkMode, proxy } = await networkOf(holders, spec);
   const settings = hostConfig({
     spec,
     networkMode,
+    runtime: gvisor === null ? null : gvisorRuntime,
     imageVolumes: image.Config.Volumes,
     stateDirectory: spec.stateDirectory,
     engineLogFileBytes,

@@ -43,6 +43,7 @@ import { ENGINE_LOG_FILE_BYTES } from './host-config.ts';
 import { type EgressOptions, TaskEgress } from './network/task-egress.ts';
 import { NetworkHolders } from './network-holders.ts';
 import { listOwned, removeLease, taskState } from './owned-resources.ts';
+import { GVisor } from './sandbox/gvisor.ts';
 import { PreparedImages } from './prepared-images.ts';
 import { classifyStartFailure } from './start-failure.ts';
 import { OUTPUTS_DIRECTORY } from './task-environment.ts';
@@ -66,6 +67,8 @@ export interface DockerDriverOptions {
   egress?: EgressOptions;
   /** Limits what a task writes: in files of this folder, so much unless it asks for more. */
   disk?: { folder: string; defaultBytes: number };
+  /** What runs the programs of tasks. */
+  sandbox?: 'containers' | 'gvisor';
   /** Keeps a network namespace ready for the next task, which starts in half the time; `close` removes it. */
   prepareNetworks?: boolean;
   /** Keeps images that have the directories of tasks in them, which saves making these; `close` removes them. */
@@ -92,6 +95,7 @@ export class DockerDriver implements ContainerDriver {
   readonly #egress: TaskEgress;
   readonly #holders: NetworkHolders | null;
   readonly #disk: DiskLimit | null;
+  readonly #gvisor: GVisor | null;
   readonly #images: PreparedImages | null;
   /** By id, which names one content for ever. */
   readonly #knownImages = new Map<string, ImageReply>();
@@ -104,6 +108,7 @@ export class DockerDriver implements ContainerDriver {
     engineLogFileBytes = ENGINE_LOG_FILE_BYTES,
     egress,
     disk,
+    sandbox = 'containers',
     prepareNetworks = false,
     prepareImages = false,
   }: DockerDriverOptions) {
@@ -117,6 +122,7 @@ export class DockerDriver implements ContainerDriver {
         ? new NetworkHolders(this.#engine, agentId, egress ? this.#egress : null)
         : null;
     this.#disk = disk ? new DiskLimit(disk.folder, disk.defaultBytes) : null;
+    this.#gvisor = sandbox === 'gvisor' ? new GVisor() : null;
     this.#images = prepareImages ? new PreparedImages(this.#engine, agentId) : null;
     this.#holders?.prepareSoon();
   }
@@ -150,7 +156,12 @@ export class DockerDriver implements ContainerDriver {
     const problem = this.#disk
       ? await this.#disk.problem(this.#engine, this.#agentId)
       : 'this agent does not limit it';
-    return { diskLimit: { holds: problem === null, note: problem } };
+    return {
+      diskLimit: { holds: problem === null, note: problem },
+      sandbox: this.#gvisor
+        ? { kind: 'gvisor', ...(await this.#gvisor.prove(this.#engine, this.#agentId)) }
+        : { kind: 'containers', passesGpus: true },
+    };
   }
 
   async networks(): Promise<NetworkOffer> {
@@ -188,7 +199,8 @@ export class DockerDriver implements ContainerDriver {
         this.#knownImages.get(reference) ?? (await inspectImage(this.#engine, reference)),
       holders: this.#holders,
       disk: this.#disk,
-      images: this.#images,
+      gvisor: this.#gvisor,
+      images: spec.imageIsPrivate ? null : this.#images,
     };
     return createTask(needs, spec);
   }

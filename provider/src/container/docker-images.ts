@@ -90,7 +90,10 @@ export async function pullImage(
       const stream = await engine.call(
         what,
         options.deadlineSeconds,
-        (client) => client.createImage({ fromImage: repository, tag: tagOrDigest, abortSignal: signal }),
+        (client) => {
+          const what = { fromImage: repository, tag: tagOrDigest, abortSignal: signal };
+          return options.login ? client.createImage(options.login, what) : client.createImage(what);
+        },
         signal,
       );
       await followPull(stream, options).finally(() => destroy(stream));

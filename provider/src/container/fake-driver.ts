@@ -106,7 +106,10 @@ export class FakeDriver implements ContainerDriver {
 
   async protections(): Promise<Protections> {
     await this.#turn();
-    return { diskLimit: { holds: true, note: null } };
+    return {
+      diskLimit: { holds: true, note: null },
+      sandbox: { kind: 'containers', passesGpus: true },
+    };
   }
 
   async networks(): Promise<NetworkOffer> {

@@ -19,6 +19,7 @@ function settings(
   return hostConfig({
     spec,
     networkMode: spec.network.mode === 'none' ? 'none' : 'cf-net',
+    runtime: null,
     imageVolumes,
     stateDirectory,
     engineLogFileBytes: ENGINE_LOG_FILE_BYTES,

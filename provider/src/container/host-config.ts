@@ -27,6 +27,8 @@ export interface HostConfigInput {
   spec: Pick<TaskSpec, 'cpus' | 'memoryBytes' | 'pidsLimit' | 'shmBytes' | 'gpuUuids'>;
   /** `none`, or the name of the task's own network. */
   networkMode: string;
+  /** What runs the program, where it is not the engine's usual runtime. */
+  runtime: string | null;
   /** Directories that the image declares as VOLUME. */
   imageVolumes: readonly string[];
   /** Where the task keeps state that is read from outside, which a memory file system would hide. */
@@ -43,7 +45,7 @@ export interface HostConfigInput {
  * The seccomp and AppArmor profiles are the engine's defaults: naming none keeps them.
  */
 export function hostConfig(input: HostConfigInput): TaskHostConfig {
-  const { spec, networkMode, imageVolumes, stateDirectory, engineLogFileBytes } = input;
+  const { spec, networkMode, runtime, imageVolumes, stateDirectory, engineLogFileBytes } = input;
   return {
     Privileged: false,
     CapAdd: [],
@@ -56,6 +58,7 @@ export function hostConfig(input: HostConfigInput): TaskHostConfig {
     IpcMode: 'private',
     CgroupnsMode: 'private',
     CgroupParent: '',
+    ...(runtime === null ? {} : { Runtime: runtime }),
 
     Binds: [],
     Mounts: [],

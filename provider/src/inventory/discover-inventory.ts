@@ -30,14 +30,17 @@ type Offered = Pick<
  * @throws NvidiaSmiError, RangeError (simulated GPUs) or ContainerError (the engine), each saying what to do
  */
 export async function discoverInventory(config: Offered, driver: ContainerDriver): Promise<Inventory> {
-  const [engine, realGpus, cudaVersion, diskFreeMib, images, network] = await Promise.all([
+  const [engine, realGpus, cudaVersion, diskFreeMib, images, network, kept] = await Promise.all([
     driver.ping(),
     findNvidiaGpus(),
     findCudaVersion(),
     freeDiskMib(config.home),
     driver.imageNames(mostImages),
     driver.networks(),
+    driver.protections(),
   ]);
+  // A card that no job can be given is nothing to offer.
+  const offeredGpus = kept.sandbox.passesGpus ? realGpus : [];
   const simulated = simulatedGpus(config.simulatedGpus, config.home + hostname());
   return {
     hostname: hostname().slice(0, 255),
@@ -49,7 +52,7 @@ export async function discoverInventory(config: Offered, driver: ContainerDriver
     memory_mib: Math.min(config.offered.memoryMib, Math.floor(engine.memoryBytes / bytesPerMib)),
     disk_free_mib: diskFreeMib,
     docker_version: engine.version.slice(0, 64),
-    gpus: [...realGpus, ...simulated.map((gpu) => ({ ...gpu, index: gpu.index + realGpus.length }))],
+    gpus: [...offeredGpus, ...simulated.map((gpu) => ({ ...gpu, index: gpu.index + realGpus.length }))],
     price_per_gpu_hour_micros: config.prices.perGpuHourMicros.toString(),
     price_per_cpu_hour_micros: config.prices.perCpuHourMicros.toString(),
     spot_percent: config.spotPercent,
@@ -59,6 +62,9 @@ export async function discoverInventory(config: Offered, driver: ContainerDriver
     cuda_version: cudaVersion,
     networks: network.modes,
     network_note: network.note?.slice(0, 300) ?? '',
+    disk_limited: kept.diskLimit.holds,
+    disk_note: kept.diskLimit.note?.slice(0, 300) ?? '',
+    sandbox: kept.sandbox.kind,
     cached_images: images.filter((name) => name.length <= limits.imageChars),
   };
 }

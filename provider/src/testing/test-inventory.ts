@@ -21,6 +21,9 @@ export function testInventory(change: Partial<Inventory> = {}): Inventory {
     cuda_version: null,
     networks: ['none', 'allowlist', 'internet'],
     network_note: '',
+    disk_limited: true,
+    disk_note: '',
+    sandbox: 'containers',
     cached_images: [],
     ...change,
   };

@@ -27,12 +27,28 @@ export async function showMachine(cli: Cli, reference: string): Promise<number> 
     ['GPUs', machine.gpus.map(({ name }) => plainText(name)).join(', ') || 'none'],
     ['CPUs', `${machine.cpus}`],
     ['memory', formatThere(machine.memory_mib)],
+    ...protectionFacts(machine.protection),
     ['jobs', machine.running.map(({ job_id: job }) => job).join(', ') || 'none'],
     ['earned', money(machine.earned_micros)],
     ['last seen', machine.last_seen_at ?? 'never'],
   ];
   for (const [name, value] of facts) cli.print(`${name.padEnd(12)} ${value}`);
   return exitCode('ok');
+}
+
+function protectionFacts({
+  networks,
+  network_note: networkNote,
+  disk_limited: diskLimited,
+  disk_note: diskNote,
+  sandbox,
+}: Machine['protection']): [string, string][] {
+  const because = (note: string) => (note === '' ? '' : `: ${plainText(note)}`);
+  return [
+    ['network', `${networks.join(', ')}${because(networkNote)}`],
+    ['disk limit', diskLimited ? 'yes' : `no${because(diskNote)}`],
+    ['jobs run in', sandbox === 'gvisor' ? 'gVisor' : 'containers'],
+  ];
 }
 
 /** `machine pause`: no new work; what runs goes on. */

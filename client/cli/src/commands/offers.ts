@@ -44,6 +44,7 @@ function offersTable(items: readonly Offer[]): string[] {
       { title: 'GPU/H', align: 'right' },
       { title: 'CORE/H', align: 'right' },
       { title: 'RELIABLE', align: 'right' },
+      { title: 'NETWORK' },
       { title: 'STATE' },
     ],
     items.map((offer) => [
@@ -56,9 +57,16 @@ function offersTable(items: readonly Offer[]): string[] {
       offer.gpu === null ? '–' : money(offer.price_per_gpu_hour_micros),
       money(offer.price_per_cpu_hour_micros),
       reliabilityText(offer.reliability),
+      networkText(offer.protection),
       offer.availability === 'open' ? offer.state : offer.availability,
     ]),
   );
+}
+
+/** The most that a job may reach there. */
+function networkText({ networks }: Offer['protection']): string {
+  if (networks.includes('internet')) return 'internet';
+  return networks.includes('allowlist') ? 'named servers' : 'none';
 }
 
 /** A machine's GPU model, marked where it is pretended. */

@@ -5,6 +5,7 @@ import { endReason } from '../end-reason.ts';
 import { gpuId, jobId, leaseId, providerId } from '../ids.ts';
 import { leaseState } from '../lease-state.ts';
 import { microsString } from '../money.ts';
+import { protection } from '../protection.ts';
 import { limits } from '../limits.ts';
 import { availability, providerState } from '../provider-state.ts';
 
@@ -38,6 +39,7 @@ export const machine = z
         job_id: jobId.nullable().describe('What it works on now.'),
       }),
     ),
+    protection,
     price_per_gpu_hour_micros: microsString,
     price_per_cpu_hour_micros: microsString,
     running: z.array(z.object({ job_id: jobId, image: z.string(), started_at: timestamp.nullable() })),

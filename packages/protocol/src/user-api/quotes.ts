@@ -3,6 +3,7 @@ import { timestamp } from '../common.ts';
 import { defineContract } from '../contract.ts';
 import { providerId, quoteId } from '../ids.ts';
 import { microsString } from '../money.ts';
+import { protection } from '../protection.ts';
 import { availability, providerState } from '../provider-state.ts';
 import { jobSpec } from './job-spec.ts';
 
@@ -23,6 +24,7 @@ export const offer = z
     cpus_free: z.number(),
     memory_total_mib: z.number().int(),
     memory_free_mib: z.number().int(),
+    protection,
     price_per_gpu_hour_micros: microsString,
     price_per_cpu_hour_micros: microsString,
   })

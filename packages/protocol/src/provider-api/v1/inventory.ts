@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { displayName } from '../../common.ts';
 import { limits } from '../../limits.ts';
 import { positiveMicrosString } from '../../money.ts';
-import { networkMode } from '../../network.ts';
+import { protection } from '../../protection.ts';
 import { regionName } from '../../user-api/requirements.ts';
 
 /** A GPU as the agent saw it. */
@@ -45,8 +45,7 @@ export const inventory = z.strictObject({
     .describe('Most that a job gets to end by itself when the owner takes the machine back.'),
   region: regionName.or(z.literal('')).default(''),
   cuda_version: z.string().max(16).nullable().default(null),
-  networks: z.array(networkMode).max(8).default(['none']).describe('What jobs may reach from this machine.'),
-  network_note: z.string().max(300).default('').describe('Why not more; empty when there is nothing to say.'),
+  ...protection.shape,
   cached_images: z.array(z.string().max(limits.imageChars)).max(256).default([]),
 });
 export type Inventory = z.infer<typeof inventory>;
