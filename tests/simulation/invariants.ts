@@ -1,5 +1,5 @@
 import { endReasonRow } from '@computefabric/protocol/end-reason';
-import { jobMachine } from '@computefabric/protocol/job-state';
+import { heldJobStates, jobMachine } from '@computefabric/protocol/job-state';
 import { holdingLeaseStates, leaseMachine } from '@computefabric/protocol/lease-state';
 import type { JobFacts, LeaseFacts, Snapshot } from './snapshot.ts';
 
@@ -234,7 +234,11 @@ export const rules: Record<string, Rule> = {
         if (job.state !== 'queued' && job.state !== 'blocked') yield `${job.id} began as ${job.state}`;
         continue;
       }
-      if (was.state !== job.state && !jobMachine.sourcesOf(job.state).includes(was.state))
+      if (
+        was.state !== job.state &&
+        !jobMachine.sourcesOf(job.state).includes(was.state) &&
+        !wasTakenBack(job, next, before)
+      )
         yield `${job.id} went from ${was.state} to ${job.state}`;
       if (
         jobMachine.isTerminal(was.state) &&
@@ -362,6 +366,15 @@ function* waitsForNothing(job: JobFacts, leases: readonly LeaseFacts[], terms: T
     case 'expired':
       if (job.lease !== null) yield `${job.id} ended and names ${job.lease}`;
   }
+}
+
+/** A try that had been silent is heard of again and has its job again, from the queue or from its replacement. */
+function wasTakenBack(job: JobFacts, next: Snapshot, before: Snapshot): boolean {
+  const isHeld = heldJobStates.some((held) => held === job.state);
+  const isIts = ({ id }: LeaseFacts) => id === job.lease;
+  return (
+    isHeld && before.leases.find(isIts)?.state === 'silent' && next.leases.find(isIts)?.state === 'active'
+  );
 }
 
 /** A silent try waits for its machine's return within this. */

@@ -2,7 +2,12 @@ import type { Tx } from '@computefabric/db/client';
 import { jobs } from '@computefabric/db/schema/jobs';
 import type { EndReason } from '@computefabric/protocol/end-reason';
 import type { JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
-import { type FinalJobState, jobMachine } from '@computefabric/protocol/job-state';
+import {
+  type FinalJobState,
+  type HeldJobState,
+  heldJobStates,
+  jobMachine,
+} from '@computefabric/protocol/job-state';
 import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
 
 /*
@@ -111,7 +116,7 @@ export async function requeueJob(
 export async function reattachJob(
   tx: Tx,
   jobId: JobId,
-  { from, to, state }: { from: LeaseId | null; to: LeaseId; state: 'preparing' | 'running' | 'finishing' },
+  { from, to, state }: { from: LeaseId | null; to: LeaseId; state: HeldJobState },
 ): Promise<boolean> {
   const rows = await tx
     .update(jobs)
@@ -120,7 +125,7 @@ export async function reattachJob(
       and(
         eq(jobs.id, jobId),
         from === null ? isNull(jobs.leaseId) : eq(jobs.leaseId, from),
-        inArray(jobs.state, from === null ? ['queued'] : ['preparing', 'running', 'finishing']),
+        inArray(jobs.state, from === null ? ['queued'] : heldJobStates),
       ),
     )
     .returning({ id: jobs.id });

@@ -1,4 +1,5 @@
 import type { Tx } from '@computefabric/db/client';
+import type { HeldJobState } from '@computefabric/protocol/job-state';
 import { limits } from '@computefabric/protocol/limits';
 import { backoffMs } from '@computefabric/runtime/backoff';
 import { invariant } from '@computefabric/runtime/invariant';
@@ -198,7 +199,7 @@ async function hasRoomAgain(tx: Tx, lease: LeaseRow): Promise<boolean> {
   );
 }
 
-function stateWith(lease: LeaseRow): 'preparing' | 'running' | 'finishing' {
+function stateWith(lease: LeaseRow): HeldJobState {
   if (lease.exitedAt) return 'finishing';
   return lease.startedAt ? 'running' : 'preparing';
 }

@@ -12,6 +12,9 @@ const finals = ['succeeded', 'failed', 'cancelled', 'expired'] as const; // whic
  * - `running`   the program runs; billed
  * - `finishing` the program was told to stop or has ended; results are being saved; not billed once it ended
  * - finals      nothing moves any more
+ *
+ * Beside these edges a try that had fallen silent, and whose machine is heard of again, takes its job back: from the
+ * queue or from its replacement, into the one of `heldJobStates` that the try has reached.
  */
 export const jobMachine = defineMachine({
   blocked: { unblock: 'queued', end: finals },
@@ -28,5 +31,8 @@ export const jobMachine = defineMachine({
 export const jobStates = ['blocked', 'queued', 'preparing', 'running', 'finishing', ...finals] as const;
 export const jobState = z.enum(jobStates).meta({ id: 'JobState' });
 export type JobState = z.infer<typeof jobState>;
+/** A try has the job. */
+export const heldJobStates = ['preparing', 'running', 'finishing'] as const satisfies readonly JobState[];
+export type HeldJobState = (typeof heldJobStates)[number];
 export type FinalJobState = (typeof finals)[number];
 export const activeJobStates = jobStates.filter((state) => !jobMachine.isTerminal(state));
