@@ -28,8 +28,9 @@ export function releasableMicros({ heldMicros, payableMicros, keptMicros }: Hold
 }
 
 /**
- * What owners have and what of it must stay. Payouts take the oldest earnings first, so that what is there is always
- * the newest: an earning counts as far as it is still there, however much was paid out, taken back or returned since.
+ * What owners have and what of it must stay. What is there are the earnings that were kept all the time, and then the
+ * newest: payouts take the oldest first. So an earning counts as far as it is still there, however much was paid out,
+ * taken back or returned since; one that was paid out before it was contested keeps nothing of the others.
  *
  * Contested is a job whose payment is disputed (by its renter, or by a card holder where its card was charged for it),
  * and each job that a renter has paid for since a top-up that their card holder claims back.
@@ -64,14 +65,22 @@ export async function findHoldings(
       select a.id, a.owner_id from owner o join ledger_accounts a on a.owner_id = o.id
       where a.kind in ('provider_held_back', 'provider_payable')
     ), frozen_job as materialized (
-      select job_id from payments where state = 'disputed'
-      union
-      select p.job_id from card_disputes d
-      join top_ups t on t.id = d.top_up_id
-      join payments p on p.user_id = d.user_id and p.settled_at >= t.settled_at
-      where d.state = 'open'
+      select job_id, min(since) as since from (
+        select p.job_id, coalesce(
+          (select d.created_at from disputes d where d.job_id = p.job_id and d.state = 'open'),
+          (select min(d.created_at) from card_disputes d where d.top_up_id = p.top_up_id and d.state = 'open')) as since
+        from payments p where p.state = 'disputed'
+        union all
+        select p.job_id, d.created_at from card_disputes d
+        join top_ups t on t.id = d.top_up_id
+        join payments p on p.user_id = d.user_id and p.settled_at >= t.settled_at
+        where d.state = 'open'
+      ) as cause group by job_id
     ), frozen_earning as materialized (
-      select x.id, a.owner_id, x.created_at from frozen_job f
+      select x.id, a.owner_id, x.created_at, not exists (select from payouts q
+          where q.user_id = a.owner_id and q.state <> 'failed' and q.created_at <= f.since
+            and q.created_at >= x.created_at + make_interval(secs => ${holdSeconds})) as untouched
+      from frozen_job f
       join ledger_transfers x on x.job_id = f.job_id and x.kind = 'earn'
       join account a on a.id = x.credit_account_id
     ), since as (
@@ -81,14 +90,15 @@ export async function findHoldings(
       select a.owner_id, x.id, x.created_at,
         x.amount_micros - coalesce((select sum(c.amount_micros) from ledger_transfers c
           where c.job_id = x.job_id and c.lease_id = x.lease_id and c.kind = 'claw-back'), 0) as micros,
-        x.created_at > cutoff.at as young, f.id is not null as frozen
+        x.created_at > cutoff.at as young, f.id is not null as frozen, coalesce(f.untouched, false) as untouched
       from since s
       join account a on a.owner_id = s.id
       join ledger_transfers x on x.credit_account_id = a.id and x.created_at >= s.at and x.kind = 'earn'
       left join frozen_earning f on f.id = x.id, cutoff
     ), unpaid as (
       select e.owner_id, e.created_at, e.young, e.frozen, greatest(0, least(e.micros, o.held + o.payable
-        - (sum(e.micros) over (partition by e.owner_id order by e.created_at desc, e.id desc) - e.micros))) as micros
+        - (sum(e.micros) over (partition by e.owner_id
+          order by e.young or e.untouched desc, e.created_at desc, e.id desc) - e.micros))) as micros
       from earning e join owner o on o.id = e.owner_id
     ), stays as (
       select owner_id, sum(micros) filter (where young or frozen) as kept, sum(micros) filter (where frozen) as frozen,

@@ -1,7 +1,7 @@
 import { createDb } from '@computefabric/db/client';
 import { leases } from '@computefabric/db/schema/leases';
 import { createTestDatabase } from '@computefabric/db/testing';
-import { type JobId, newId, type UserId } from '@computefabric/protocol/ids';
+import { type JobId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
 import { jobSpec } from '@computefabric/protocol/user-api/job-spec';
 import { sql } from 'drizzle-orm';
 import { startStripeServer } from '../../../tests/stripe-server/server.ts';
@@ -73,12 +73,18 @@ export async function startCardBench(mode: 'prepaid' | 'per_job') {
         return (await submitJob(tx, { userId, spec, defaultMaxPricePerHourMicros: holdMicros })).id;
       }),
 
+    /** An owner with a machine. */
+    async addOwner(): Promise<{ userId: UserId; machine: ProviderId }> {
+      const userId = await market.addUser();
+      return { userId, machine: await market.addMachine(userId) };
+    },
+
     /** Ends the job with this cost and settles it. */
-    async end(jobId: JobId, costMicros: bigint): Promise<void> {
+    async end(jobId: JobId, costMicros: bigint, on = { machine, feeMicros: 0n }): Promise<void> {
       await db.insert(leases).values({
         id: newId('lease'),
         jobId,
-        providerId: machine,
+        providerId: on.machine,
         attempt: 1,
         state: 'released',
         pricePerHourMicros: 1n,
@@ -87,7 +93,7 @@ export async function startCardBench(mode: 'prepaid' | 'per_job') {
         memoryMib: 16,
         expiresAt: new Date(),
         costMicros,
-        earnedMicros: costMicros,
+        earnedMicros: costMicros - on.feeMicros,
       });
       await db.transaction((tx) => endJob(tx, { jobId, reason: 'exited-zero', exitCode: 0 }));
       await settleJob(db, jobId);
