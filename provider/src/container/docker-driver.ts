@@ -352,7 +352,8 @@ export class DockerDriver implements ContainerDriver {
       if (resource.leaseId === leaseId)
         for (const output of this.#attached.get(resource.id) ?? []) output.close();
     }
-    this.#holders?.release(await removeLease(this.#engine, this.#agentId, leaseId));
+    const holders = await removeLease(this.#engine, this.#agentId, leaseId);
+    this.#holders?.release(holders);
   }
 
   /** Removes what is kept ready for tasks to come, and the machine's rules for their networks. */
