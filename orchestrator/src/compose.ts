@@ -160,9 +160,10 @@ export async function compose(
         auditor,
         receipts: { db, signer, meter, playMoney },
         disputeWindowDays: config.disputeWindowDays,
+        secretsKey: config.secretsKey,
         defaultMaxPricePerHourMicros,
       }),
-      ...providerRoutes({ ...leaseDeps, signals, objects, meter }),
+      ...providerRoutes({ ...leaseDeps, signals, objects, meter, secretsKey: config.secretsKey }),
     ],
   });
   const server = await listenOn(app, config.http.host, config.http.port);

@@ -88,6 +88,12 @@ export const settings = z
     DISPUTE_WINDOW_DAYS: z.coerce.number().int().min(0).max(365).default(14),
     /** Ed25519 private key (PEM, line ends may be written as \n) for receipts; without it one is made in COMPUTEFABRIC_HOME. */
     RECEIPT_SIGNING_KEY: secretSetting.optional(),
+    /** Seals registry logins of jobs, at least 32 characters; without it the market takes none. Equal on all orchestrators. */
+    SECRETS_KEY: z
+      .string()
+      .min(32, 'must have at least 32 characters')
+      .transform((key) => new Secret(key))
+      .optional(),
     /** Where result files and checkpoints are kept instead of COMPUTEFABRIC_HOME; all five or none. */
     S3_ENDPOINT: urlSetting.optional(),
     S3_BUCKET: z
@@ -174,6 +180,7 @@ export interface Config {
   disputeWindowDays: number;
   /** Null: the one in `home`. */
   receiptSigningKey: Secret | null;
+  secretsKey: Secret | null;
   objects: { s3: S3Settings | null; graceSeconds: number; keepCheckpointsSeconds: number };
   auditEverySeconds: number;
   logLevel: z.output<typeof logLevelSetting>;
@@ -213,6 +220,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     },
     disputeWindowDays: values.DISPUTE_WINDOW_DAYS,
     receiptSigningKey: values.RECEIPT_SIGNING_KEY ?? null,
+    secretsKey: values.SECRETS_KEY ?? null,
     stripe: stripeConfig(values),
     objects: {
       s3: s3Settings(values),

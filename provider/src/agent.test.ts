@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { afterEach, expect, test, vi } from 'vitest';
 import { ContainerError } from './container/container-error.ts';
@@ -283,6 +284,34 @@ test('a job whose image is too large for the owner is declined before it is take
   const lease = bench.market.offer(job('x', { image: 'example/huge:latest' }));
   await bench.market.until('it is declined', () => lease.state === 'rejected');
   expect(lease.rejectedBecause).toBe('its image has 2.2 TB to fetch; this machine takes 1.1 TB');
+});
+
+test('a login for a private image is asked for when it is pulled, and never written down', async () => {
+  bench = await AgentBench.open();
+  bench.program('x', () => Promise.resolve(0));
+  bench.engine.registry.set('example/private:1', {
+    kind: 'image',
+    image: { sizeBytes: 1_000, program: null },
+  });
+  bench.market.registryLogin = { username: 'somebody', password: 'p4ssw0rd' };
+  let seen: unknown;
+  const pull = bench.driver.pullImage.bind(bench.driver);
+  bench.driver.pullImage = (reference, options) => {
+    seen = options.login;
+    // While it is being pulled everything of the task that is kept lies on the disk.
+    const files = readdirSync(bench.home.root, { recursive: true, withFileTypes: true });
+    const kept = files.filter((each) => each.isFile()).map((each) => join(each.parentPath, each.name));
+    expect(kept.some((path) => path.includes('lease_'))).toBe(true);
+    for (const path of kept) expect(readFileSync(path, 'latin1')).not.toContain('p4ssw0rd');
+    return pull(reference, options);
+  };
+  await bench.startAgent();
+  const lease = bench.market.offer(job('x', { image: 'example/private:1', registry_login: true }));
+  await released(lease);
+  expect(seen).toEqual(bench.market.registryLogin);
+  expect(lease.ended?.reason).toBe('exited-zero');
+  await bench.market.until('it is gone', () => !bench.engine.images.has('example/private:1'));
+  expect(bench.market.cachedImages.flat()).not.toContain('example/private:1');
 });
 
 test('an image that many ask for is pulled while nothing is to do, and the market is told', async () => {

@@ -111,6 +111,7 @@ export class Agent implements SessionTasks {
    * after a failure nothing has been touched and the process should end.
    */
   async start(): Promise<{ ended: Promise<AgentEnd> }> {
+    await this.#options.images.look();
     await this.#look();
     this.#options.states.onChange = () => this.#session.beatSoon();
     this.#options.images.inUse = () => [...this.#taken.values()].map(({ image }) => image);
@@ -464,6 +465,7 @@ export class Agent implements SessionTasks {
   }
 
   #free(spec: TaskSpec): void {
+    if (this.#taken.has(spec.lease_id) && spec.registry_login) this.#imageNews.ring();
     this.#taken.delete(spec.lease_id);
     this.#gpus = releaseGpus(this.#gpus, spec.lease_id);
   }
@@ -471,7 +473,10 @@ export class Agent implements SessionTasks {
   /** The machine as it is now. An engine that is away for a moment does not change what it has. */
   async #look(): Promise<Inventory> {
     try {
-      this.#announced = await this.#options.inventory();
+      const inventory = await this.#options.inventory();
+      // What somebody's login brought is not among them.
+      const names = this.#options.images.names;
+      this.#announced = names ? { ...inventory, cached_images: [...names] } : inventory;
     } catch (thrown) {
       if (!this.#announced) throw thrown;
       this.#options.log.warn(

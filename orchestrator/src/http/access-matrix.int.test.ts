@@ -512,6 +512,10 @@ const matrix: Record<string, Entry> = {
       json: undefined,
     }),
   },
+  readRegistryLogin: {
+    expected: ownLease,
+    request: async () => ({ ...(await leaseCall('/registry-login', {})()), method: 'GET', json: undefined }),
+  },
   endedLease: { expected: ownLease, request: leaseCall('/ended', ended) },
   releasedLease: {
     expected: ownLease,

@@ -5,6 +5,7 @@ import { notify } from '../background/signals.ts';
 import { loseSilentLeases } from '../leases/silent-lease.store.ts';
 import { recordEnd } from '../providers/reputation.store.ts';
 import { finalizeJob } from './job.store.ts';
+import { forgetRegistryLogin } from './registry-login.store.ts';
 import { appendJobEvent } from './job-events.store.ts';
 
 interface EndJob {
@@ -29,6 +30,7 @@ export async function endJob(tx: Tx, { jobId, reason, detail, exitCode, leaseId 
     exitCode: exitCode ?? null,
   });
   if (!ended) return false;
+  await forgetRegistryLogin(tx, jobId);
   // A try whose machine may come back is of no use any more: it is told so when it does.
   for (const machine of await loseSilentLeases(tx, jobId)) await recordEnd(tx, machine, 'provider-lost');
   await appendJobEvent(tx, {

@@ -38,6 +38,7 @@ const newsColumns = {
     usedMs: jobs.usedMs,
     stopGraceSeconds: jobs.stopGraceSeconds,
   },
+  hasLogin: sql<boolean>`exists (select 1 from registry_logins login where login.job_id = ${jobs.id})`,
   group: { id: jobGroups.id, kind: jobGroups.kind, size: jobGroups.size },
   /** Else it is a try that should stop, of which the machine has not been told. */
   isOffer: sql<boolean>`${leases.state} = 'offered'`,

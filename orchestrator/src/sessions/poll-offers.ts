@@ -136,7 +136,7 @@ async function specsByMachine(
   offers: Awaited<ReturnType<typeof findNews>>,
 ): Promise<Map<ProviderId, TaskSpec[]>> {
   const specs = new Map<ProviderId, TaskSpec[]>();
-  for (const { lease, job, group, gpuUuids, secondsLeft } of offers) {
+  for (const { lease, job, group, hasLogin, gpuUuids, secondsLeft } of offers) {
     const ofMachine = specs.get(lease.providerId) ?? [];
     specs.set(lease.providerId, ofMachine);
     const peers = group?.kind === 'gang' ? await findPeers(deps.db, group.id) : [];
@@ -155,6 +155,7 @@ async function specsByMachine(
       class: lease.spot ? 'spot' : 'on-demand',
       disk_mib: lease.diskMib,
       variables: memberVariables(job, group, peers),
+      registry_login: hasLogin,
       resumed: lease.resumedFrom !== null,
       checkpoint: job.checkpoint,
       network: { mode: job.networkMode, allow: job.networkAllow },

@@ -3,6 +3,11 @@ import type { JobState } from '@computefabric/protocol/job-state';
 import { getCheckpoint, listCheckpoints } from '@computefabric/protocol/user-api/checkpoints';
 import type { CheckpointId } from '@computefabric/protocol/ids';
 import type { JobSpecInput } from '@computefabric/protocol/user-api/job-spec';
+import {
+  encodeRegistryLogin,
+  type RegistryLogin,
+  registryLoginHeader,
+} from '@computefabric/protocol/registry-login';
 import * as contracts from '@computefabric/protocol/user-api/jobs';
 import { createQuote } from '@computefabric/protocol/user-api/quotes';
 import type { z } from 'zod';
@@ -33,8 +38,20 @@ export interface JobListQuery extends PageQuery {
 export function jobCalls(transport: Transport) {
   return {
     /** Submits a job. A repeat with the same `idempotencyKey` gives the same job. */
-    create: (spec: JobSpecInput, { quote, ...options }: CallOptions & { quote?: QuoteId | undefined } = {}) =>
-      transport.call(contracts.createJob, { body: spec, query: { quote }, ...options }),
+    create: (
+      spec: JobSpecInput,
+      {
+        quote,
+        registryLogin,
+        ...options
+      }: CallOptions & { quote?: QuoteId | undefined; registryLogin?: RegistryLogin | undefined } = {},
+    ) =>
+      transport.call(contracts.createJob, {
+        body: spec,
+        query: { quote },
+        ...(registryLogin ? { headers: { [registryLoginHeader]: encodeRegistryLogin(registryLogin) } } : {}),
+        ...options,
+      }),
     /** Plan and price of a job, without submitting it. */
     quote: (spec: JobSpecInput, options: CallOptions = {}) =>
       transport.call(createQuote, { body: spec, ...options }),

@@ -63,6 +63,8 @@ export type CallInput<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
 export interface CallOptions {
   /** For contracts that need one; made here when absent. Give it to repeat a call of an earlier process. */
   idempotencyKey?: string | undefined;
+  /** Headers of the contract's own. */
+  headers?: Record<string, string> | undefined;
   signal?: AbortSignal | undefined;
   /** Told of each try that failed, also of those that are repeated. */
   onTryFailed?: ((error: unknown) => void) | undefined;
@@ -149,7 +151,7 @@ export class Transport {
 
   async #callOnce<R extends z.ZodType>(
     contract: Contract<z.ZodType, z.ZodType, z.ZodType, R>,
-    input: Parts & { signal?: AbortSignal | undefined },
+    input: Parts & { headers?: Record<string, string> | undefined; signal?: AbortSignal | undefined },
     idempotencyKey: string | undefined,
   ): Promise<z.output<R>> {
     const url = requestUrl(this.#baseUrl, contract.path, input);
@@ -157,7 +159,7 @@ export class Transport {
     const { deadlineMs = 30_000 } = this.#options;
     const late = setTimeout(() => connection.abort(timeoutAfter(url, deadlineMs)), deadlineMs);
     try {
-      const headers: Record<string, string> = { accept: 'application/json' };
+      const headers: Record<string, string> = { ...input.headers, accept: 'application/json' };
       if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
       const body = input.body === undefined ? undefined : JSON.stringify(input.body);
       if (body !== undefined) headers['content-type'] = 'application/json';

@@ -19,10 +19,12 @@ import {
   endedLease,
   exitedLease,
   putArtifact,
+  readRegistryLogin,
   rejectLease,
   releasedLease,
   startedLease,
 } from '@computefabric/protocol/provider-api/v1/leases';
+import type { RegistryLogin } from '@computefabric/protocol/registry-login';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import type { Countersignature, MeteringRecord } from '@computefabric/protocol/receipts/metering';
 import type { z } from 'zod';
@@ -114,6 +116,11 @@ export class LeaseReports {
   async reject(reason: string, signal: AbortSignal): Promise<void> {
     const body = { reason: reason.slice(0, 500) };
     await this.#report(rejectLease, { params: this.#params, body }, { deadlineMs }, signal);
+  }
+
+  /** What the image's registry wants; never kept on this machine. Null where the job brought nothing. */
+  async readRegistryLogin(signal: AbortSignal): Promise<RegistryLogin | null> {
+    return (await this.#report(readRegistryLogin, { params: this.#params }, { deadlineMs }, signal)).login;
   }
 
   /** The program runs. */

@@ -7,6 +7,8 @@ export interface PulledImage {
   /** As it lies on the disk. Layers that it shares with others are counted in each. */
   sizeBytes: number;
   usedAtMs: number;
+  /** A login brought it: it is nobody else's, and goes when no task needs it. */
+  isPrivate: boolean;
 }
 
 /**

@@ -40,6 +40,39 @@ async function add(name: string): Promise<string> {
   return reference;
 }
 
+test('a private image is pulled with its login alone, used by nobody without, and gone with its last task', async () => {
+  const reference = await add('private');
+  const tag = reference.slice(registry.host.length + 1).replace(':1', '');
+  registry.logins.set(tag, 'somebody:right');
+  const images = await PulledImages.open({
+    path: join(folder, 'private.json'),
+    rules: { budgetBytes: 2 ** 40, mostBytes: 2 ** 40, pins: [], prepull: false },
+    driver,
+    log: silentLogger,
+  });
+  images.inUse = () => [reference];
+  const obtain = (name: string, password: string | null) =>
+    images.obtain(name, {
+      deadlineSeconds: 60,
+      ...(password === null ? {} : { login: { username: 'somebody', password } }),
+    });
+  for (const password of [null, 'wrong'])
+    await expect(obtain(reference, password)).rejects.toMatchObject({ code: 'pull-denied' });
+  const { id, digest } = await obtain(reference, 'right');
+  const repository = reference.slice(0, -2);
+  // It is here now, and still nobody gets it who could not have pulled it.
+  for (const name of [reference, id, `${repository}@${digest}`])
+    await expect(obtain(name, null)).rejects.toMatchObject({ code: 'pull-denied' });
+  await expect(obtain(reference, 'wrong')).rejects.toMatchObject({ code: 'pull-denied' });
+  expect((await obtain(reference, 'right')).id).toBe(id);
+  await images.tidy();
+  expect(images.names?.filter((name) => name.includes(tag))).toEqual([]);
+  images.inUse = () => [];
+  await images.tidy();
+  expect(await driver.imagePresent(id)).toBeNull();
+  registry.logins.clear();
+});
+
 test('on a real engine what the agent pulled goes by its budget; what was there before or is in use stays', async () => {
   const [ours, used, owners] = [await add('ours'), await add('used'), await add('owners')];
   await driver.pullImage(owners, { deadlineSeconds: 60 });

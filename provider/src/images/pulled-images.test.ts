@@ -124,6 +124,46 @@ describe('images that the agent has pulled', () => {
   });
 });
 
+describe('an image that was pulled with a login', () => {
+  const login = { username: 'somebody', password: 'secret' };
+  const get = (images: PulledImages, reference: string, withLogin = true) =>
+    images.obtain(reference, { deadlineSeconds: 10, ...(withLogin ? { login } : {}) });
+
+  test('is used by nobody without one, by whatever name, and asked for at its registry each time', async () => {
+    const images = await open();
+    images.inUse = () => ['a:1'];
+    const { id } = await get(images, 'a:1');
+    for (const reference of ['a:1', id])
+      await expect(get(images, reference, false)).rejects.toMatchObject({ code: 'pull-denied' });
+    expect((await get(images, 'a:1')).id).toBe(id);
+    engine.registry.set('a:1', { kind: 'failure', code: 'pull-denied' });
+    await expect(get(images, 'a:1')).rejects.toMatchObject({ code: 'pull-denied' });
+    // Also after a restart.
+    const again = await open();
+    await expect(get(again, 'a:1', false)).rejects.toMatchObject({ code: 'pull-denied' });
+  });
+
+  test('goes when no task needs it, pinned or not, and its name is told to nobody', async () => {
+    const images = await open({ pins: ['a:1'] });
+    images.inUse = () => ['a:1'];
+    await get(images, 'a:1');
+    await images.tidy();
+    expect(here()).toContain('a:1');
+    expect(images.names).toEqual(['owners:1']);
+    images.inUse = () => [];
+    await images.tidy();
+    expect(here()).toEqual(['owners:1']);
+  });
+
+  test('that was here before stays what it was: nobody needs a login for it, and it stays', async () => {
+    const images = await open();
+    await get(images, 'owners:1');
+    await get(images, 'owners:1', false);
+    await images.tidy();
+    expect(here()).toEqual(['owners:1']);
+  });
+});
+
 describe('images that many ask for', () => {
   test('are pulled one at a time while there is nothing else to do, as many as fit, and none goes for them', async () => {
     const images = await open();
@@ -168,6 +208,7 @@ test('two names of one image take its room once, and it goes with the last of th
     id,
     sizeBytes: 100,
     usedAtMs,
+    isPrivate: false,
   });
   const images = [image('a:1', 'x', 1), image('a:2', 'x', 3), image('b:1', 'y', 2)];
   const evicted = (budgetBytes: number) =>

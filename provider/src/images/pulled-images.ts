@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { formatBytes } from '@computefabric/protocol/grammar/sizes';
+import { limits } from '@computefabric/protocol/limits';
 import { backoffMs, type BackoffOptions } from '@computefabric/runtime/backoff';
 import { toError } from '@computefabric/runtime/errors';
 import type { Logger } from '@computefabric/runtime/log';
 import { pause } from '@computefabric/runtime/wait';
 import { z } from 'zod';
 import type { ContainerDriver, LocalImage, PullOptions } from '../container/container-driver.ts';
-import { isContainerError } from '../container/container-error.ts';
+import { ContainerError, isContainerError } from '../container/container-error.ts';
 import { parseImageReference } from '../container/image-reference.ts';
 import { writeFileAtomically } from '../home/atomic-file.ts';
 import { askImageSize } from './ask-size.ts';
@@ -54,6 +55,7 @@ const record = z.array(
     id: z.string().min(1),
     sizeBytes: z.number().min(0),
     usedAtMs: z.number(),
+    isPrivate: z.boolean().default(false),
   }),
 );
 
@@ -104,14 +106,20 @@ export class PulledImages {
    * The image on this machine. One that is here already is used as it is; another is pulled, more than once where
    * the registry does not answer, and others give way to it afterwards.
    *
+   * What was pulled with a login is used by nobody who does not bring one that its registry takes: that is asked each
+   * time, and costs no more than asking when the image is here.
+   *
    * @throws ContainerError `image-too-large`, or as `pullImage` of the driver
    */
   async obtain(reference: string, options: Omit<PullOptions, 'mostBytes'>): Promise<LocalImage> {
     const here = await this.#options.driver.imagePresent(reference);
-    if (here) {
+    const isPrivate = here !== null && this.#isPrivate(here.id);
+    if (here && !isPrivate) {
       this.#used(reference, here);
       return here;
     }
+    if (isPrivate && !options.login)
+      throw new ContainerError('pull-denied', `pulling ${reference}: its registry wants a login`);
     const image = await this.#pull(reference, options, mostTries);
     await this.tidy();
     return image;
@@ -175,16 +183,29 @@ export class PulledImages {
     }
   }
 
-  /** Removes what does not fit the budget, and looks at what is here. */
+  /** Sees which images are here; what somebody's login brought is told to nobody. */
+  async look(): Promise<void> {
+    const secret = new Set([...this.#pulled.values()].filter((each) => each.isPrivate).map(repositoryOf));
+    const names = await this.#options.driver.imageNames(mostNames);
+    this.#names = names.filter(
+      (reference) => reference.length <= limits.imageChars && !secret.has(repositoryOf({ reference })),
+    );
+  }
+
+  /** Removes what does not fit the budget, and what somebody's login brought and nobody needs; sees what is left. */
   async tidy(): Promise<void> {
-    const { rules, log, driver } = this.#options;
+    const { rules, log } = this.#options;
     try {
       const evictions = chooseEvictions([...this.#pulled.values()], {
         budgetBytes: rules.budgetBytes,
         keep: this.#keeper(),
       });
-      for (const { reference } of evictions) await this.#remove(reference);
-      this.#names = await driver.imageNames(mostNames);
+      // What somebody's login brought goes with that somebody's tasks.
+      const inUse = new Set([...this.inUse()].map(canonical));
+      const over = [...this.#pulled].filter(([name, { isPrivate }]) => isPrivate && !inUse.has(name));
+      for (const { reference } of [...over.map(([, image]) => image), ...evictions])
+        await this.#remove(reference);
+      await this.look();
     } catch (thrown) {
       log.warn({ err: toError(thrown) }, 'images could not be looked through');
     }
@@ -202,7 +223,8 @@ export class PulledImages {
     for (let made = 1; ; made += 1) {
       try {
         const image = await driver.pullImage(reference, { ...options, mostBytes });
-        if (!before.has(image.id)) await this.#note(reference, image);
+        if (!before.has(image.id) || this.#isPrivate(image.id))
+          await this.#note(reference, image, options.login !== undefined);
         return image;
       } catch (thrown) {
         const isPassing = isContainerError(thrown, 'registry-unreachable', 'registry-rate-limited');
@@ -227,14 +249,20 @@ export class PulledImages {
     return next !== undefined && (await this.#remove(next.reference));
   }
 
+  /** By what it is, not by its name: one image has many. */
+  #isPrivate(id: string): boolean {
+    return [...this.#pulled.values()].some((image) => image.isPrivate && image.id === id);
+  }
+
   /** What stays: images that are in use or pinned. */
   #keeper(): (image: { reference: string }) => boolean {
     const used = new Set([...this.inUse()].map(canonical));
     return ({ reference }) => used.has(canonical(reference)) || this.#pins.has(canonical(reference));
   }
 
-  async #note(reference: string, { id, sizeBytes }: LocalImage): Promise<void> {
-    this.#pulled.set(canonical(reference), { reference, id, sizeBytes, usedAtMs: Date.now() });
+  async #note(reference: string, { id, sizeBytes }: LocalImage, isPrivate: boolean): Promise<void> {
+    const usedAtMs = Date.now();
+    this.#pulled.set(canonical(reference), { reference, id, sizeBytes, usedAtMs, isPrivate });
     await this.#save();
   }
 
@@ -295,5 +323,13 @@ function canonical(reference: string): string {
     return `${repository} ${tagOrDigest}`;
   } catch {
     return reference; // An image id, or nothing that could be pulled.
+  }
+}
+
+function repositoryOf({ reference }: { reference: string }): string {
+  try {
+    return parseImageReference(reference).repository;
+  } catch {
+    return reference; // likewise
   }
 }

@@ -87,6 +87,8 @@ export class FakeOrchestrator {
   /** What it has said of its images, each time, and what is answered. */
   readonly cachedImages: string[][] = [];
   wantedImages: string[] = [];
+  /** What jobs with a login have brought. */
+  registryLogin: { username: string; password: string } | null = null;
   /** Jobs that will not come again. */
   readonly overJobs = new Set<JobId>();
   hellos: Array<z.infer<NonNullable<typeof sessionApi.hello.body>>> = [];
@@ -488,6 +490,9 @@ export class FakeOrchestrator {
         }
         need(lease, 'active');
         return { lease_ttl_seconds: this.#settings.leaseTtlSeconds };
+      case leaseApi.readRegistryLogin:
+        need(lease, 'active');
+        return { login: this.registryLogin };
       case leaseApi.rejectLease:
         if (lease.state !== 'rejected') need(lease, 'offered');
         lease.state = 'rejected';

@@ -20,6 +20,7 @@ export function testSpec(change: Partial<TaskSpec> = {}): TaskSpec {
     gpu_milli: 1_000,
     class: 'on-demand',
     disk_mib: 0,
+    registry_login: false,
     resumed: false,
     checkpoint: null,
     stop_after_silence_seconds: null,

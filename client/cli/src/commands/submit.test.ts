@@ -1,3 +1,6 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { decodeRegistryLogin, registryLoginHeader } from '@computefabric/protocol/registry-login';
 import { streamJob } from '@computefabric/protocol/user-api/logs';
 import { cancelJob, createJob, getJob, listJobs } from '@computefabric/protocol/user-api/jobs';
 import { listArtifacts } from '@computefabric/protocol/user-api/artifacts';
@@ -198,6 +201,25 @@ describe('detached', () => {
 });
 
 describe('before anything is spent', () => {
+  test('a registry login comes from a file, goes beside the job and is shown nowhere', async () => {
+    scenario(sampleEndedJob(0), ran());
+    const file = join(bench.home, 'token');
+    await writeFile(file, 's3cret-token\n');
+    const flags = ['--registry-user', 'somebody', '--registry-password-file', file];
+    const { code, stdout, stderr } = await bench.run([...submit, '--yes', '--detach', ...flags]);
+    expect(code).toBe(0);
+    const [asked] = bench.market.seen(createJob);
+    expect(decodeRegistryLogin(String(asked?.headers[registryLoginHeader]))).toEqual({
+      username: 'somebody',
+      password: 's3cret-token',
+    });
+    expect(stdout + stderr + JSON.stringify(asked?.body)).not.toContain('s3cret');
+    const half = await bench.run([...submit, '--yes', '--registry-user', 'somebody']);
+    expect(half).toMatchObject({ code: 2, stderr: expect.stringContaining('go together') });
+    const many = await bench.run([...submit, '--yes', '--array', '2', ...flags]);
+    expect(many).toMatchObject({ code: 2, stderr: expect.stringContaining('for one job') });
+  });
+
   test('without a terminal and without --yes: exit 2, naming the flag, and the server is not even asked', async () => {
     for (const more of [[], ['--no-input'], ['--json']]) {
       const { code, stdout, stderr } = await bench.run([...submit, ...more]);

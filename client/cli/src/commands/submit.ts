@@ -1,10 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import type { Client } from '@computefabric/api-client/client';
 import { ApiError, UnreachableError } from '@computefabric/api-client/errors';
+import { type RegistryLogin, registryLogin } from '@computefabric/protocol/registry-login';
 import type { JobSpec } from '@computefabric/protocol/user-api/job-spec';
 import type { JobView } from '@computefabric/protocol/user-api/jobs';
 import type { Quote } from '@computefabric/protocol/user-api/quotes';
 import type { Cli } from '../cli.ts';
-import { CliError } from '../errors/cli-error.ts';
+import { CliError, usageError } from '../errors/cli-error.ts';
 import { exitCode } from '../exit-codes.ts';
 import { Interrupted } from '../interrupts.ts';
 import { attach } from '../jobs/attach.ts';
@@ -25,6 +27,8 @@ export interface SubmitFlags extends SpecFlags {
   exitCodeFromJob?: boolean;
   cancelOnInterrupt?: boolean;
   raw?: boolean;
+  registryUser?: string;
+  registryPasswordFile?: string;
 }
 
 /**
@@ -38,17 +42,41 @@ export async function submitJob(cli: Cli, argv: readonly string[], flags: Submit
   const interrupt = cli.interrupts.catch();
   // Before anything is asked of the server: a script that forgot --yes should learn of it at once.
   if (!flags.plan && !flags.yes && !cli.mayAsk) throw confirmationNeeded(cli);
+  const login = await registryLoginFrom(cli, flags);
   if (job.array !== undefined || job.machines !== undefined) {
+    if (login) throw usageError('a registry login is for one job, not for many at once');
     return await submitGroup(cli, job, flags, (question, fallback, signal) =>
       agree(cli, question, fallback, signal),
     );
   }
-  return await submitSingle(cli, spec, flags, interrupt);
+  return await submitSingle(cli, spec, login, flags, interrupt);
+}
+
+/** The password comes from a file or from stdin: as a flag it would be in the list of processes and in the history. */
+async function registryLoginFrom(cli: Cli, flags: SubmitFlags): Promise<RegistryLogin | undefined> {
+  const { registryUser: username, registryPasswordFile: file } = flags;
+  if (username === undefined && file === undefined) return undefined;
+  if (username === undefined || file === undefined)
+    throw usageError('--registry-user and --registry-password-file go together');
+  const text =
+    file === '-' ? await readAll(cli.terminal.stdin) : await readFile(file, 'utf8').catch(() => null);
+  if (text === null) throw usageError(`--registry-password-file: ${file} cannot be read`);
+  const password = text.replace(/\r?\n$/, '');
+  const login = registryLogin.safeParse({ username, password });
+  if (!login.success) throw usageError('the registry login is empty, or longer than any is');
+  return login.data;
+}
+
+async function readAll(stdin: NodeJS.ReadableStream): Promise<string> {
+  let text = '';
+  for await (const part of stdin) text += String(part);
+  return text;
 }
 
 async function submitSingle(
   cli: Cli,
   spec: JobSpec,
+  login: RegistryLogin | undefined,
   flags: SubmitFlags,
   interrupt: AbortSignal,
 ): Promise<number> {
@@ -66,7 +94,7 @@ async function submitSingle(
       if (!flags.yes) await askToSubmit(cli, quote, interrupt);
     }
     interrupt.throwIfAborted();
-    job = await create(cli, client, spec, quoteId, interrupt);
+    job = await create(cli, client, spec, { quoteId, login }, interrupt);
   } catch (thrown) {
     if (thrown instanceof Interrupted) throw nothingSubmitted();
     throw thrown;
@@ -130,7 +158,7 @@ async function create(
   cli: Cli,
   client: Client,
   spec: JobSpec,
-  quoteId: Quote['id'],
+  { quoteId, login }: { quoteId: Quote['id']; login: RegistryLogin | undefined },
   interrupt: AbortSignal,
 ): Promise<JobView> {
   const giveUp = new AbortController();
@@ -143,6 +171,7 @@ async function create(
   try {
     return await client.jobs.create(spec, {
       quote: quoteId ?? undefined,
+      registryLogin: login,
       signal: giveUp.signal,
       onTryFailed: (error) => {
         mayExist ||= giveUp.signal.aborted || (error instanceof UnreachableError && !error.nothingSent);

@@ -6,6 +6,7 @@ import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
 import * as sessionApi from '@computefabric/protocol/provider-api/v1/session';
 import type { TaskAnswer } from '@computefabric/protocol/provider-api/v1/session';
 import { AppError } from '@computefabric/runtime/errors';
+import type { Secret } from '@computefabric/runtime/secret';
 import type { z } from 'zod';
 import { putArtifact } from '../../artifacts/put-artifact.ts';
 import { Coalescer } from '../../background/coalescer.ts';
@@ -13,6 +14,8 @@ import type { Signals } from '../../background/signals.ts';
 import { type BoundRoute, route } from '../../http/define-route.ts';
 import { readBytes } from '../../http/read-json.ts';
 import { noteKeptStates } from '../../checkpoints/note-kept-states.ts';
+import { openRegistryLogin } from '../../jobs/keep-registry-login.ts';
+import { findRegistryLogin } from '../../jobs/registry-login.store.ts';
 import { checkpointRoutes } from './checkpoint-routes.ts';
 import type { LeaseCall } from './lease-call.ts';
 import type { MeterBook } from '../../metering/meter-book.ts';
@@ -51,6 +54,8 @@ export interface ProviderRouteDeps extends LeaseDeps {
   signals: Signals;
   objects: ObjectStore;
   meter: MeterBook;
+  /** Opens what is kept sealed for renters. */
+  secretsKey: Secret | null;
 }
 
 /** What agents call. They always call us; nothing here ever calls them. */
@@ -171,6 +176,15 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
     route(leaseApi.rejectLease, async (call) => {
       await rejectLease(deps, await claimOf(call), call.body.reason);
       return {};
+    }),
+
+    route(leaseApi.readRegistryLogin, async (call) => {
+      const claim = await claimOf(call);
+      const lease = await findLease(db, claim.leaseId, claim.providerId);
+      if (!lease) throw new AppError('lease/not-found');
+      if (lease.state !== 'active' || lease.fence !== claim.fence) throw stale();
+      const sealed = await findRegistryLogin(db, lease.jobId);
+      return { login: sealed === null ? null : openRegistryLogin(deps.secretsKey, lease.jobId, sealed) };
     }),
 
     route(leaseApi.startedLease, async (call) => {

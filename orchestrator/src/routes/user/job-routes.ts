@@ -1,4 +1,5 @@
 import { jobId } from '@computefabric/protocol/ids';
+import { registryLoginHeader } from '@computefabric/protocol/registry-login';
 import * as api from '@computefabric/protocol/user-api/jobs';
 import { AppError } from '@computefabric/runtime/errors';
 import { invariant, never } from '@computefabric/runtime/invariant';
@@ -10,6 +11,7 @@ import { withIdempotency } from '../../http/idempotency.ts';
 import { cursorAs, pageFrom } from '../../http/page.ts';
 import { jobOf, listEventsOf, listJobsOf } from '../../jobs/job-reads.store.ts';
 import { viewEvent, viewJob, viewJobs, viewNewJob } from '../../jobs/job-view.ts';
+import { keepRegistryLogin } from '../../jobs/keep-registry-login.ts';
 import { requireJob } from '../../jobs/require-job.ts';
 import { submitJob } from '../../jobs/submit-job.ts';
 import { useQuote } from '../../pricing/quote.store.ts';
@@ -32,7 +34,7 @@ function storableMoment(text: string): Date {
 export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
   const { db, view } = deps;
   return [
-    route(api.createJob, async ({ caller: { userId, keyId }, body: spec, query, idempotencyKey }) =>
+    route(api.createJob, async ({ caller: { userId, keyId }, body: spec, query, headers, idempotencyKey }) =>
       withIdempotency(
         db,
         { userId, key: idempotencyKey, contract: api.createJob, request: spec },
@@ -41,6 +43,8 @@ export function jobRoutes(deps: UserRouteDeps): BoundRoute[] {
           const defaultMaxPricePerHourMicros =
             user.defaultMaxPricePerHourMicros ?? deps.defaultMaxPricePerHourMicros;
           const job = await submitJob(tx, { userId, apiKeyId: keyId, spec, defaultMaxPricePerHourMicros });
+          const login = headers[registryLoginHeader];
+          if (login !== undefined) await keepRegistryLogin(tx, deps.secretsKey, job.id, login);
           if (query.quote !== undefined)
             await useQuote(tx, { id: query.quote, userId, specHash: specHashOf(spec), jobId: job.id });
           return await viewNewJob(tx, view, job, { dependent: spec.after.length > 0 });

@@ -1,3 +1,4 @@
+import type { Secret } from '@computefabric/runtime/secret';
 import type { Db } from '@computefabric/db/client';
 import type { Logger } from '@computefabric/runtime/log';
 import type { ObjectStore } from '../../objects/object-store.ts';
@@ -24,6 +25,8 @@ export interface UserRouteDeps {
   payouts: PayoutDeps;
   auditor: BookAuditor;
   receipts: ReceiptDeps;
+  /** Seals what is kept for renters; null: nothing of that kind is taken. */
+  secretsKey: Secret | null;
   /** A job may be contested so long after its end, days. */
   disputeWindowDays: number;
   /** Price limit, per GPU-hour or core-hour, of jobs whose renter has none either. */

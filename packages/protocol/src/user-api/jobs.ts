@@ -13,6 +13,7 @@ import { jobNetwork } from '../network.ts';
 import { paymentState } from '../payment-state.ts';
 import { jobSpec } from './job-spec.ts';
 import { requirements } from './requirements.ts';
+import { registryLoginHeader } from '../registry-login.ts';
 import { checkpoint, disconnect, retries } from './run-terms.ts';
 import { waiting } from './quotes.ts';
 
@@ -176,6 +177,15 @@ export const createJob = defineContract({
     quote: quoteId
       .optional()
       .describe('The quote that it is submitted with: its estimate comes onto the receipt.'),
+  }),
+  headers: z.object({
+    [registryLoginHeader]: z
+      .string()
+      .max(8_192)
+      .optional()
+      .describe(
+        'For a private image: {"username", "password"} as JSON in base64url. Kept sealed until the job ends.',
+      ),
   }),
   body: jobSpec,
   reply: jobView,

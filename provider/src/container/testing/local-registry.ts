@@ -12,6 +12,8 @@ export interface LocalRegistry {
   add(name: string, layers: readonly Buffer[], options?: ImageOptions): void;
   /** Repositories that answer with "401 Unauthorized". */
   denied: Set<string>;
+  /** Who may pull a repository, as `user:password`; where there is one, the registry asks everybody for a login. */
+  logins: Map<string, string>;
   close(): Promise<void>;
 }
 
@@ -38,6 +40,7 @@ export async function startLocalRegistry(): Promise<LocalRegistry> {
   const blobs = new Map<string, Blob>();
   const tags = new Map<string, string>();
   const denied = new Set<string>();
+  const logins = new Map<string, string>();
 
   const keep = (type: string, bytes: Buffer, bytesPerSecond = Number.POSITIVE_INFINITY) => {
     const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -49,7 +52,13 @@ export async function startLocalRegistry(): Promise<LocalRegistry> {
     const { pathname } = new URL(request.url ?? '/', 'http://registry');
     const [, name = '', kind, reference = ''] =
       /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(pathname) ?? [];
-    if (pathname === '/v2/') response.end('{}');
+    const given = /^Basic (.+)$/.exec(request.headers.authorization ?? '')?.[1];
+    const user = given === undefined ? null : Buffer.from(given, 'base64').toString();
+    const isAsked = pathname === '/v2/' ? logins.size > 0 && user === null : logins.has(name);
+    if (isAsked && user !== logins.get(name)) {
+      response.setHeader('www-authenticate', 'Basic realm="test"');
+      refuse(response, 401, 'UNAUTHORIZED', 'authentication required');
+    } else if (pathname === '/v2/') response.end('{}');
     else if (denied.has(name)) refuse(response, 401, 'UNAUTHORIZED', 'authentication required');
     else {
       const digest = kind === 'manifests' ? (tags.get(`${name}:${reference}`) ?? reference) : reference;
@@ -65,6 +74,7 @@ export async function startLocalRegistry(): Promise<LocalRegistry> {
   return {
     host: `127.0.0.1:${port}`,
     denied,
+    logins,
     add(nameAndTag, layers, { bytesPerSecond, architecture = hostArchitecture, config = {} } = {}) {
       const parts = layers.map((layer) => keep(LAYER, layer, bytesPerSecond));
       const rootfs = { type: 'layers', diff_ids: parts.map(({ digest }) => digest) };

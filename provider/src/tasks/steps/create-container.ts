@@ -36,6 +36,7 @@ function containerSpec({ journal, isSimulatedGpu }: TaskContext): ContainerSpec 
     jobId: spec.job_id,
     fence: spec.fence,
     image: image.id,
+    imageIsPrivate: spec.registry_login,
     command: spec.command,
     env: spec.env,
     variables: {

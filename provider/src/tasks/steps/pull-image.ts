@@ -6,10 +6,20 @@ import { TaskFailure } from '../task-failure.ts';
 const pullDeadlineSeconds = 3_600;
 
 /** Makes sure that the image is here. One that is here already is used as it is. */
-export async function pullImage({ journal, images, signal, halt, onProgress }: TaskContext): Promise<void> {
-  const { image: reference } = journal.record.spec;
+export async function pullImage({
+  journal,
+  images,
+  reports,
+  signal,
+  halt,
+  onProgress,
+}: TaskContext): Promise<void> {
+  const { image: reference, registry_login: hasLogin } = journal.record.spec;
   try {
+    // Asked for when it is needed, and kept nowhere here.
+    const login = (hasLogin && (await reports.readRegistryLogin(signal))) || undefined;
     const image = await images.obtain(reference, {
+      login,
       deadlineSeconds: pullDeadlineSeconds,
       onProgress,
       signal: AbortSignal.any([signal, halt]),

@@ -4,6 +4,7 @@ import { defineContract } from '../../contract.ts';
 import { reportedEndReason } from '../../end-reason.ts';
 import { limits } from '../../limits.ts';
 import { countersignature, meteringRecord } from '../../receipts/metering.ts';
+import { registryLogin } from '../../registry-login.ts';
 import { leaseHeaders, leaseParams } from './common.ts';
 
 /*
@@ -36,6 +37,18 @@ export const rejectLease = defineContract({
   summary: 'Decline an offer',
   body: z.strictObject({ reason: z.string().max(500) }),
   reply: done,
+  status: 200,
+  errors: leaseErrors,
+});
+
+/** The login of the image's registry, for as long as the try is the machine's; null where the job brought none. */
+export const readRegistryLogin = defineContract({
+  ...base,
+  id: 'readRegistryLogin',
+  method: 'GET',
+  path: '/provider/v1/leases/{lease}/registry-login',
+  summary: 'What the registry of the image wants',
+  reply: z.object({ login: registryLogin.nullable() }),
   status: 200,
   errors: leaseErrors,
 });

@@ -137,6 +137,7 @@ export const taskSpec = z
     gpu_milli: z.number().int().default(1_000).describe('Share of each of them, thousandths.'),
     disk_mib: z.number().int().default(0),
     class: jobClass.default('on-demand').describe('A spot job pays less.'),
+    registry_login: z.boolean().default(false).describe('The image wants a login, which is to be asked for.'),
     resumed: z.boolean().default(false).describe('A checkpoint of an earlier try is to be put back.'),
     checkpoint: checkpoint.nullable().default(null),
     // A market of before networks asks for none.
