@@ -98,6 +98,11 @@ function addSubmit(program: CfabCommand, run: RunCommand, argv: readonly string[
   submit
     .optionsGroup('How to submit')
     .option('-y, --yes', 'agree to the price without being asked')
+    .option('--registry-user <name>', 'for a private image: who pulls it; kept sealed until the job ends')
+    .option(
+      '--registry-password-file <file>',
+      'file with the password or token of that user; - reads it from stdin',
+    )
     .option('-d, --detach', 'submit and leave; prints the name of the job alone')
     .option('--plan', 'show plan and price only: exit code 0 when a machine is free, 5 when not')
     .option('--exit-code-from-job', "end with the exit code of the job's program")
