@@ -41,8 +41,8 @@ const groups = /** @type {const} */ ({
 });
 /** @typedef {keyof typeof groups} Group */
 
-/** Program → Debian package. Images are made of busybox; `script` gives a terminal; `ps` looks for leftovers. */
-const testTools = { busybox: 'busybox-static', ps: 'procps', script: 'bsdutils' };
+/** Program → Debian package. Images are made of busybox; `script` gives a terminal; `ps` looks for leftovers; `ip` wires jobs. */
+const testTools = { busybox: 'busybox-static', ps: 'procps', script: 'bsdutils', ip: 'iproute2' };
 
 const wanted = parseArguments(process.argv.slice(2));
 const startedAt = Date.now();

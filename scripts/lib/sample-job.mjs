@@ -34,11 +34,24 @@ export async function runSampleJob({ image, url, token, outputDir, noteFile, api
     });
 
   line(
-    ` $ cfab submit --yes --gpus 1 --image ${image} --name ${name} -- node … examples/train-network/train.mjs`,
+    ` $ cfab submit --yes --gpus 1 --network none --image ${image} --name ${name} -- node … examples/train-network/train.mjs`,
   );
   const program = ['node', '--input-type=module', '-e', source];
   const submitted = await cfab(
-    ['submit', '--yes', '--gpus', '1', '--image', image, '--name', name, '--', ...program],
+    [
+      'submit',
+      '--yes',
+      '--gpus',
+      '1',
+      '--network',
+      'none',
+      '--image',
+      image,
+      '--name',
+      name,
+      '--',
+      ...program,
+    ],
     180,
     'inherit',
   );
