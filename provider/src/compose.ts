@@ -69,9 +69,19 @@ export async function compose(
   lifecycle.add('prepared networks', () => driver.close());
   const machine = await lookAtMachine(config, driver);
   log.info(
-    { docker_version: machine.docker_version, cpus: machine.cpus, gpus: machine.gpus.length },
+    {
+      docker_version: machine.docker_version,
+      cpus: machine.cpus,
+      gpus: machine.gpus.length,
+      networks: machine.networks,
+      disk_limited: machine.disk_limited,
+      sandbox: machine.sandbox,
+    },
     'machine seen',
   );
+  // What renters read of this machine, its owner should have read before.
+  if (machine.network_note !== '') log.warn({ why: machine.network_note }, 'jobs get less of a network');
+  if (!machine.disk_limited) log.warn({ why: machine.disk_note }, 'what jobs write to disk has no limit');
 
   const policy = await openPolicy(config, home, log);
   lifecycle.add('limits on the cards', () => policy.close());

@@ -59,7 +59,7 @@ function newDriver(): DockerDriver {
       most: 'internet',
       denied: [],
       resolvers: [around.internet.host],
-      megabitsPerSecond: null,
+      megabitsPerSecond: 100,
       resolve: async (host) => names.get(host)?.() ?? [],
       onProblem: (problem) => problems.push(problem),
     },
@@ -78,11 +78,11 @@ async function startTask(leaseId: string, mode: TaskNetwork['mode'], allow: stri
 /** The places among these from which a program in the task gets an answer. */
 async function reached(id: string, places: readonly Place[]): Promise<string[]> {
   const tries = places.map(
-    ({ name, host, port }) => `(nc -w 3 ${host} ${port} </dev/null 2>&1 | grep -q hello && echo ${name}) &`,
+    ({ name, host, port }) => `(nc -w 15 ${host} ${port} </dev/null 2>&1 | grep -q hello && echo ${name}) &`,
   );
   const { output, exitCode } = await driver.runInside(id, `${tries.join('\n')}\nwait; echo tried`, {
-    deadlineSeconds: 40,
-    signal: AbortSignal.timeout(60_000),
+    deadlineSeconds: 60,
+    signal: AbortSignal.timeout(90_000),
   });
   expect(exitCode).toBe(0);
   expect(output).toContain('tried');
@@ -115,16 +115,14 @@ function machineItself(): Place[] {
 }
 
 function addressOf(containerId: string): string {
-  const id = client.getContainer(containerId).id;
-  const pid = execFileSync('docker', ['inspect', '-f', '{{.State.Pid}}', id], { encoding: 'utf8' }).trim();
-  const shown = execFileSync(
-    'nsenter',
-    [`--net=/proc/${pid}/ns/net`, 'ip', '-4', '-o', 'address', 'show', 'dev', 'eth0'],
-    {
-      encoding: 'utf8',
-    },
-  );
+  const shown = inNetworkOf(containerId, 'ip', '-4', '-o', 'address', 'show', 'dev', 'eth0');
   return /inet ([\d.]+)/.exec(shown)?.[1] ?? '';
+}
+
+/** Runs a program of the machine in the network of a container. */
+function inNetworkOf(containerId: string, ...command: string[]): string {
+  const pid = execFileSync('docker', ['inspect', '-f', '{{.State.Pid}}', containerId], { encoding: 'utf8' });
+  return execFileSync('nsenter', [`--net=/proc/${pid.trim()}/ns/net`, ...command], { encoding: 'utf8' });
 }
 
 test('a job reaches the internet, and not the machine, its network, clouds’ metadata, mail servers or a neighbour', async () => {
@@ -143,6 +141,14 @@ test('a job reaches the internet, and not the machine, its network, clouds’ me
     expect(await reachedByOwner(place), place.name).toBe(true);
 
   expect(await reached(attacker, [around.internet, ...forbidden])).toEqual(['internet']);
+  // Neither end of the wire carries more than the owner allows; the job's own it cannot change.
+  const rates = execFileSync('tc', ['qdisc', 'show'], { encoding: 'utf8' })
+    .split('\n')
+    .filter(
+      (line) => line.includes(` dev ${hostNames(agentId).interfacePrefix}`) && line.includes('rate 100Mbit'),
+    );
+  expect(rates.length).toBeGreaterThanOrEqual(2);
+  expect(inNetworkOf(attacker, 'tc', 'qdisc', 'show', 'dev', 'eth0')).toContain('rate 100Mbit');
   // And the other one is as it was.
   expect(await reached(neighbour, [around.internet, { ...next, host: '127.0.0.1' }])).toEqual([
     'internet',
