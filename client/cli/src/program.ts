@@ -6,6 +6,7 @@ import type { BudgetFlags, JobLimitFlags } from './commands/budgets.ts';
 import type { ResumeFlags } from './commands/resume.ts';
 import type { CheckpointsFlags } from './commands/checkpoints.ts';
 import type { DecideFlags, DisputeFlags, DisputeListFlags } from './commands/disputes.ts';
+import type { StatementFlags } from './commands/earnings.ts';
 import type { InitFlags } from './commands/init.ts';
 import type { ReceiptFlags } from './commands/receipt.ts';
 import type { LogsFlags } from './commands/logs.ts';
@@ -65,6 +66,7 @@ export function buildProgram({ run, writeOut, argv }: ProgramOptions): CfabComma
   addMarketCommands(program, run);
   addAccountCommands(program, run);
   addBillingCommands(program, run);
+  addEarningsCommands(program, run);
   addHelp(program, run);
   return program;
 }
@@ -778,6 +780,117 @@ function addBillingCommands(program: CfabCommand, run: RunCommand): void {
     .example(['cfab billing pay', 'after you have saved another card'])
     .action((_flags: object, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) => (await load()).payOwed(cli)),
+    );
+}
+
+function addEarningsCommands(program: CfabCommand, run: RunCommand): void {
+  const load = () => import('./commands/payouts.ts');
+  const earnings = program
+    .command('earnings')
+    .description('What your machines have earned, and where it is.')
+    .example(
+      ['cfab earnings', 'earned, held, payable, paid out'],
+      ['cfab earnings statement --month 2026-11 --csv --save november.csv', 'for your books'],
+    )
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/earnings.ts')).showEarnings(cli),
+      ),
+    );
+  earnings
+    .command('statement')
+    .description(
+      'All that was earned, taken back and paid out in a month or on a day (UTC); this month without flags.',
+    )
+    .example(
+      ['cfab earnings statement --month 2026-11', 'a month'],
+      ['cfab earnings statement --day 2026-11-23 --csv', 'a day, for a spreadsheet'],
+    )
+    .option('--month <month>', 'such as 2026-11')
+    .option('--day <day>', 'such as 2026-11-23')
+    .option('--csv', 'comma-separated values, amounts in USD with all six decimals')
+    .option('--save <path>', 'write it to a file')
+    .action((flags: StatementFlags, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) =>
+        (await import('./commands/earnings.ts')).showStatement(cli, flags),
+      ),
+    );
+
+  const payouts = program
+    .command('payouts')
+    .description('How earnings are paid out: to you, or, for the operator, to all owners.')
+    .example(
+      ['cfab payouts setup --country DE', 'say where your money goes'],
+      ['cfab payouts list', 'what was paid'],
+    );
+  payouts
+    .command('list')
+    .description('Payouts, newest first, with what became of each.')
+    .example(['cfab payouts list --as operator --state failed', 'what was refused'])
+    .option('--as <side>', 'owner (default) or operator')
+    .option('--state <state>', 'created, sending, sent, paid, failed or reversed')
+    .action((flags: { as?: string; state?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).listPayouts(cli, flags)),
+    );
+  payouts
+    .command('setup')
+    .description("Print the payment provider's page on which you say who you are and where your money goes.")
+    .example(['cfab payouts setup --country DE', 'the page'])
+    .option('--country <code>', 'where you live, two letters; US without. Counts the first time')
+    .action((flags: { country?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).setUpPayouts(cli, flags)),
+    );
+  payouts
+    .command('schedule')
+    .description('When earnings are paid out by themselves: daily, weekly (Mondays) or manual, at 00:00 UTC.')
+    .example(
+      ['cfab payouts schedule', 'what is set'],
+      ['cfab payouts schedule daily --minimum 25', 'each day, from 25 USD on'],
+    )
+    .argument('[schedule]', 'daily, weekly or manual')
+    .option('--minimum <amount>', 'less than this waits, USD')
+    .action((schedule: string | undefined, flags: { minimum?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).schedulePayouts(cli, schedule, flags)),
+    );
+  payouts
+    .command('request')
+    .description('Have paid out now what may be; without an amount, all of it.')
+    .example(['cfab payouts request', 'all'], ['cfab payouts request 25', '25 USD'])
+    .argument('[amount]', 'USD')
+    .action((amount: string | undefined, _flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).requestPayout(cli, amount)),
+    );
+  payouts
+    .command('owed')
+    .description('For the operator of the market: what it owes its owners.')
+    .example(['cfab payouts owed', 'whom to pay'])
+    .action((_flags: object, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).listOwed(cli)),
+    );
+  payouts
+    .command('record')
+    .description('For the operator of the market: write down a payout that you have made by other means.')
+    .example([
+      'cfab payouts record owner@example.com 42.50 --reference "SEPA 2026-11-24, no. 118"',
+      'it leaves what may be paid out',
+    ])
+    .argument('<owner>', 'email or id')
+    .argument('<amount>', 'USD')
+    .requiredOption('--reference <text>', 'how it was paid; the owner reads it')
+    .action((to: string, amount: string, flags: { reference?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).recordPayout(cli, to, amount, flags)),
+    );
+  payouts
+    .command('correct')
+    .description('For the operator of the market: take a payout back that was written down by mistake.')
+    .example([
+      'cfab payouts correct payout_01… --because "paid to somebody else"',
+      'it may be paid out again',
+    ])
+    .argument('<payout>', 'id of the payout')
+    .requiredOption('--because <text>', 'why; the owner reads it')
+    .action((id: string, flags: { because?: string }, command: CfabCommand) =>
+      run(command.optsWithGlobals(), async (cli) => (await load()).correctPayout(cli, id, flags)),
     );
 }
 

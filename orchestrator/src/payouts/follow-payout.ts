@@ -8,6 +8,7 @@ import { postTransfers, type Transfer } from '../ledger/post-transfers.ts';
 import type { ReversalState, TransferState } from '../stripe/stripe-gateway.ts';
 import { forgetRefusals, noteRefusal } from './payout-account.store.ts';
 import type { TransferDeps } from './payout-deps.ts';
+import { syncPayoutAccount } from './set-up-payouts.ts';
 import {
   findPayout,
   insertReversal,
@@ -38,6 +39,8 @@ export async function followPayout(deps: TransferDeps, id: PayoutId): Promise<vo
       row.transferId === null ? await send(deps, row) : await deps.stripe.readTransfer(row.transferId);
     if ('refusedBecause' in transfer) {
       await db.transaction((tx) => bookBack(tx, id, transfer.refusedBecause));
+      // Often the account is what has changed. Where this fails, the worker asks again: it is due.
+      await syncPayoutAccount(deps, row.userId);
       return;
     }
     const reversals =
