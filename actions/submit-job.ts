@@ -1,5 +1,6 @@
 'use server';
 
+import { quoteId } from '@computefabric/protocol/ids';
 import { redirect } from 'next/navigation';
 import { z } from 'zod';
 import { draftErrors, parseDraft } from '@/lib/job-draft.ts';
@@ -12,12 +13,14 @@ const submission = z.object({
   draft: jobDraft,
   /** Made by the form: pressing the button twice, or again after a lost answer, gives one job. */
   idempotencyKey: z.string().min(16).max(128),
+  /** Of the plan that was seen: its estimate comes onto the receipt. */
+  quoteId: quoteId.nullable(),
 });
 
 /** Submits the form's job, or its many, and goes to their page; otherwise says what is wrong, field by field. */
 export async function submitJob(input: z.input<typeof submission>): Promise<{ errors: DraftErrors }> {
   const session = await requireSession();
-  const { draft, idempotencyKey } = submission.parse(input);
+  const { draft, idempotencyKey, quoteId: quote } = submission.parse(input);
   const parsed = parseDraft(draft);
   if (parsed.kind === 'wrong') return { errors: parsed.errors };
   const { spec, array, machines } = parsed.job;
@@ -25,7 +28,7 @@ export async function submitJob(input: z.input<typeof submission>): Promise<{ er
   let page: string;
   try {
     if (array === undefined && machines === undefined) {
-      page = `/jobs/${(await orchestrator.jobs.create(spec, { idempotencyKey })).id}`;
+      page = `/jobs/${(await orchestrator.jobs.create(spec, { idempotencyKey, quote: quote ?? undefined })).id}`;
     } else {
       const group = { spec, ...(array && { array }), ...(machines && { machines }) };
       page = `/groups/${(await orchestrator.groups.create(group, { idempotencyKey })).id}`;

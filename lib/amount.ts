@@ -1,4 +1,4 @@
-import { parseUsd } from '@computefabric/protocol/money';
+import { formatUsd, parseUsd } from '@computefabric/protocol/money';
 import { chargeMicros } from '@computefabric/protocol/user-api/billing';
 
 /** An amount as it was typed: micros as the API takes them, or what is wrong with it. */
@@ -32,9 +32,5 @@ const wholeCents = 'Must be whole cents.';
 
 /** Micros as one would type them: `7.50`. */
 export function typedAmount(micros: bigint): string {
-  const cents = (micros % 1_000_000n)
-    .toString()
-    .padStart(6, '0')
-    .replace(/0{1,4}$/, '');
-  return `${micros / 1_000_000n}.${cents}`;
+  return formatUsd(micros).slice(1);
 }

@@ -28,7 +28,7 @@ export function cliCommand(draft: JobDraft): string {
 
 function asFlag(field: keyof JobDraft, text: string): string {
   if (field === 'gpuModels') return formatNames(parseNames(text) ?? [text]);
-  return field === 'maxPrice' ? text.replace('$', '') : text;
+  return field === 'maxPrice' || field === 'maxCost' ? text.replace('$', '') : text;
 }
 
 function isWritten(line: string): boolean {

@@ -27,6 +27,11 @@ export function formatAgo(seconds: number): string {
   return days === 1 ? '1 day ago' : `${days} days ago`;
 }
 
+/** Metered time to the millisecond, so that a bill can be checked with a calculator: `3.52 s`. */
+export function formatMetered(milliseconds: number): string {
+  return `${(milliseconds / 1_000).toLocaleString('en-US', { maximumFractionDigits: 3 })} s`;
+}
+
 function two(value: number): string {
   return value.toString().padStart(2, '0');
 }

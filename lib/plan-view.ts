@@ -1,6 +1,6 @@
-import type { Quote, Waiting } from '@computefabric/protocol/user-api/quotes';
+import type { Estimate, Quote, Waiting } from '@computefabric/protocol/user-api/quotes';
 import type { WaitingView } from '../types/job-view.ts';
-import type { PlanView } from '../types/plan-view.ts';
+import type { PlanEstimate, PlanView } from '../types/plan-view.ts';
 import { shortGpuName } from './hardware.ts';
 import { countOf, formatMemory } from './format-size.ts';
 
@@ -30,6 +30,23 @@ export function toPlanView(quote: Quote, jobs: number): PlanView {
     affordable: balanceMicros >= holdMicros,
     playMoney: quote.play_money,
     waiting: quote.waiting ? toWaitingView(quote.waiting) : null,
+    quoteId: quote.id,
+    estimate: quote.estimate && toPlanEstimate(quote.estimate),
+  };
+}
+
+function toPlanEstimate(estimate: Estimate): PlanEstimate {
+  const moment = (text: string | null) => (text === null ? null : new Date(text));
+  return {
+    costLowMicros: BigInt(estimate.cost_low_micros),
+    costHighMicros: BigInt(estimate.cost_high_micros),
+    runLowSeconds: estimate.run_low_seconds,
+    runHighSeconds: estimate.run_high_seconds,
+    waitLowSeconds: estimate.wait_low_seconds,
+    waitHighSeconds: estimate.wait_high_seconds,
+    pastRuns: estimate.past_runs,
+    finishEarliest: moment(estimate.finish_earliest),
+    finishLatest: moment(estimate.finish_latest),
   };
 }
 

@@ -1,8 +1,10 @@
+import type { CostLimitAction } from '@computefabric/protocol/cost-limit';
 import type { EndReason } from '@computefabric/protocol/end-reason';
 import type { JobState } from '@computefabric/protocol/job-state';
 import type { LeaseState, TaskState } from '@computefabric/protocol/lease-state';
 import type { PaymentState } from '@computefabric/protocol/payment-state';
 import type { CostReading } from './cost-view.ts';
+import type { DisputeItem } from './receipt-view.ts';
 
 /** A job as lists show it. */
 export interface JobListItem {
@@ -51,7 +53,15 @@ export interface JobView extends JobListItem {
   /** Metered milliseconds that are paid for. */
   billedMs: number;
   holdMicros: bigint;
+  /** Its own limit; null is none. */
+  maxCostMicros: bigint | null;
+  /** What happens to its program as that comes near. */
+  onCostLimit: CostLimitAction;
   paymentState: PaymentState;
+  /** The books of the job are done: what it cost is paid and the rest is given back. */
+  isSettled: boolean;
+  /** Whether the renter contests it. */
+  dispute: DisputeItem | null;
   playMoney: boolean;
   attempts: AttemptView[];
   events: JobEventView[];

@@ -1,5 +1,7 @@
+import type { QuoteId } from '@computefabric/protocol/ids';
 import type { WaitingView } from './job-view.ts';
 import type { DraftErrors } from './job-draft.ts';
+import type { EstimateView } from './receipt-view.ts';
 
 /** What a job would meet if it were submitted now. */
 export interface PlanView {
@@ -19,6 +21,16 @@ export interface PlanView {
   affordable: boolean;
   playMoney: boolean;
   waiting: WaitingView | null;
+  /** Of one job; submitted with it, what was expected comes onto its receipt. */
+  quoteId: QuoteId | null;
+  estimate: PlanEstimate | null;
+}
+
+/** What to expect of one job if it were submitted now. */
+export interface PlanEstimate extends EstimateView {
+  /** Null: it cannot be said. */
+  finishEarliest: Date | null;
+  finishLatest: Date | null;
 }
 
 /** A plan, or what must be put right before there can be one. */

@@ -1,14 +1,18 @@
 import type { ReactNode } from 'react';
+import { ContestJob } from '@/components/billing/contest-job.tsx';
 import { CostTicker } from '@/components/billing/cost-ticker.tsx';
+import { JobLimitDialog } from '@/components/billing/job-limit-dialog.tsx';
 import { PaymentStateBadge } from '@/components/billing/payment-state-badge.tsx';
 import { Card, CardContent, CardHeader, CardTitle } from '@/components/ui/card.tsx';
 import { Progress } from '@/components/ui/progress.tsx';
+import { formatMetered } from '@/lib/format-duration.ts';
 import { formatMoney, formatMoneyExact, formatRate } from '@/lib/format-money.ts';
 import type { JobView } from '@/types/job-view.ts';
 
 /** What a job costs: while it runs against its limit, afterwards as the bill whose lines add up. */
 export function Receipt({ job }: { job: JobView }) {
   const billed = job.attempts.filter((attempt) => attempt.costMicros > 0n);
+  const refunded = job.dispute?.refundMicros ?? 0n;
   return (
     <Card>
       <CardHeader>
@@ -37,7 +41,7 @@ export function Receipt({ job }: { job: JobView }) {
             ? billed.map((attempt) => (
                 <Line
                   key={attempt.id}
-                  name={`${formatSeconds(attempt.billedMs)} × ${formatRate(attempt.microsPerHour)}`}
+                  name={`${formatMetered(attempt.billedMs)} × ${formatRate(attempt.microsPerHour)}`}
                 >
                   {formatMoneyExact(attempt.costMicros)}
                 </Line>
@@ -49,7 +53,15 @@ export function Receipt({ job }: { job: JobView }) {
               <Line name="Total" strong>
                 {formatMoneyExact(job.cost.accruedMicros)}
               </Line>
-              {job.paymentState === 'succeeded' ? (
+              {refunded > 0n ? (
+                <>
+                  <Line name="Refunded">−{formatMoneyExact(refunded)}</Line>
+                  <Line name="Paid" strong>
+                    {formatMoneyExact(job.cost.accruedMicros - refunded)}
+                  </Line>
+                </>
+              ) : null}
+              {job.isSettled ? (
                 <Line name="Reserved at submit, given back">
                   {formatMoneyExact(job.holdMicros - job.cost.accruedMicros)}
                 </Line>
@@ -58,6 +70,9 @@ export function Receipt({ job }: { job: JobView }) {
           ) : (
             <Line name="The most it may cost">{formatMoney(job.holdMicros)}</Line>
           )}
+          {job.maxCostMicros === null ? null : (
+            <Line name="Its own limit">{formatMoneyExact(job.maxCostMicros)}</Line>
+          )}
         </dl>
         <p className="text-xs text-muted-foreground">
           {job.playMoney ? 'Play money: nobody is charged. ' : ''}
@@ -65,6 +80,12 @@ export function Receipt({ job }: { job: JobView }) {
             ? 'Seconds are measured by the market, not by the machine.'
             : 'Billing starts when your program starts and stops when it ends.'}
         </p>
+        {job.isFinal ? null : <JobLimitDialog job={job} />}
+        {job.isSettled && job.dispute === null && job.cost.accruedMicros > 0n ? (
+          <div>
+            <ContestJob jobId={job.id} jobName={job.name} />
+          </div>
+        ) : null}
       </CardContent>
     </Card>
   );
@@ -81,9 +102,4 @@ function Line({ name, strong = false, children }: { name: string; strong?: boole
       <dd className="shrink-0 tabular-nums">{children}</dd>
     </div>
   );
-}
-
-/** Metered time to the millisecond, so that the line can be checked with a calculator. */
-function formatSeconds(milliseconds: number): string {
-  return `${(milliseconds / 1_000).toLocaleString('en-US', { maximumFractionDigits: 3 })} s`;
 }

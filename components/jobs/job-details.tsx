@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { ReceiptDetails } from '@/components/billing/receipt-details.tsx';
 import { AttemptsTable } from '@/components/jobs/attempts-table.tsx';
 import { LocalTime } from '@/components/shell/local-time.tsx';
 import { Card } from '@/components/ui/card.tsx';
@@ -6,9 +7,17 @@ import { CodeLine } from '@/components/ui/code-line.tsx';
 import { Tabs } from '@/components/ui/tabs.tsx';
 import { formatRate } from '@/lib/format-money.ts';
 import type { JobEventView, JobView } from '@/types/job-view.ts';
+import type { ReceiptView } from '@/types/receipt-view.ts';
 
-/** The background of a job: its tries, what happened to it, and what was asked for. */
-export function JobDetails({ job, now }: { job: JobView; now: Date }) {
+interface JobDetailsProps {
+  job: JobView;
+  /** Null while there is none. */
+  receipt: ReceiptView | null;
+  now: Date;
+}
+
+/** The background of a job: its tries, its bill, what happened to it, and what was asked for. */
+export function JobDetails({ job, receipt, now }: JobDetailsProps) {
   return (
     <Card aria-label="Details">
       <Tabs
@@ -18,6 +27,13 @@ export function JobDetails({ job, now }: { job: JobView; now: Date }) {
             key: 'tries',
             title: `Tries (${job.attempts.length})`,
             content: <AttemptsTable attempts={job.attempts} now={now} />,
+          },
+          {
+            key: 'receipt',
+            title: 'Receipt',
+            content: (
+              <ReceiptDetails jobId={job.id} jobName={job.name} isFinal={job.isFinal} receipt={receipt} />
+            ),
           },
           {
             key: 'events',

@@ -1,5 +1,7 @@
 import { CircleCheck, Hourglass, Lightbulb, TriangleAlert } from 'lucide-react';
+import Link from 'next/link';
 import type { ReactNode } from 'react';
+import { LocalTime } from '@/components/shell/local-time.tsx';
 import { Badge } from '@/components/ui/badge.tsx';
 import { Card, CardContent, CardHeader, CardTitle } from '@/components/ui/card.tsx';
 import { Skeleton } from '@/components/ui/skeleton.tsx';
@@ -7,7 +9,7 @@ import { cn } from '@/lib/cn.ts';
 import { formatDuration } from '@/lib/format-duration.ts';
 import { formatMoney, formatRate } from '@/lib/format-money.ts';
 import { countOf } from '@/lib/format-size.ts';
-import type { PlanView } from '@/types/plan-view.ts';
+import type { PlanEstimate, PlanView } from '@/types/plan-view.ts';
 
 const shownOffers = 3;
 
@@ -79,6 +81,7 @@ function Plan({ plan }: { plan: PlanView }) {
       ) : (
         <Wait plan={plan} />
       )}
+      {plan.estimate ? <Expected estimate={plan.estimate} jobs={plan.jobs} /> : null}
       <dl className="flex flex-col gap-2 text-sm">
         {plan.jobs === 1 ? null : <Line name="Jobs">{plan.jobs.toLocaleString('en')}</Line>}
         <Line name={plan.jobs === 1 ? 'The most it may cost' : 'The most all may cost'}>
@@ -98,11 +101,45 @@ function Plan({ plan }: { plan: PlanView }) {
       ) : (
         <Verdict icon={<TriangleAlert aria-hidden className="text-attention" />}>
           The balance does not cover the most {plan.jobs === 1 ? 'it' : 'all'} may cost. Lower the time limit
-          or the price limit{plan.jobs === 1 ? '' : ', or submit fewer'}.
+          or the price limit, set a limit on the cost{plan.jobs === 1 ? '' : ', or submit fewer'}, or{' '}
+          <Link href="/billing" className="text-primary underline underline-offset-4">
+            top up
+          </Link>
+          .
         </Verdict>
       )}
     </>
   );
+}
+
+/** What it comes to, most likely, and when: ranges with what they are made from. */
+function Expected({ estimate, jobs }: { estimate: PlanEstimate; jobs: number }) {
+  const { costLowMicros, costHighMicros, finishEarliest, finishLatest, pastRuns } = estimate;
+  return (
+    <div className="rounded-md bg-accent px-3 py-2.5 text-sm text-accent-foreground">
+      <p className="font-medium tabular-nums">
+        {jobs === 1 ? 'Expected' : 'Each, expected'}: {formatMoney(costLowMicros)}
+        {costHighMicros === costLowMicros ? '' : ` to ${formatMoney(costHighMicros)}`}
+      </p>
+      <p className="mt-0.5 text-[0.8125rem]">
+        {finishEarliest && finishLatest ? (
+          <>
+            Done between <LocalTime at={finishEarliest} show="time" /> and{' '}
+            <LocalTime at={finishLatest} show={isSoon(finishLatest) ? 'time' : 'date-time'} />.{' '}
+          </>
+        ) : (
+          'When it would be done cannot be said while it waits. '
+        )}
+        {pastRuns === 0
+          ? 'From its limits alone: you have not run this program before.'
+          : `From ${countOf(pastRuns, 'earlier run')} of the same program.`}
+      </p>
+    </div>
+  );
+}
+
+function isSoon(moment: Date): boolean {
+  return moment.getTime() - Date.now() < 12 * 3_600_000;
 }
 
 function Wait({ plan }: { plan: PlanView }) {

@@ -6,6 +6,7 @@ import { submitJob } from '@/actions/submit-job.ts';
 import { AdvancedFields } from '@/components/jobs/advanced-fields.tsx';
 import { PlanPanel } from '@/components/jobs/plan-panel.tsx';
 import { usePlan } from '@/components/jobs/use-plan.ts';
+import { useIdempotencyKey } from '@/components/shell/use-idempotency-key.ts';
 import { Alert } from '@/components/ui/alert.tsx';
 import { Button } from '@/components/ui/button.tsx';
 import { Card, CardContent, CardHeader, CardTitle } from '@/components/ui/card.tsx';
@@ -23,8 +24,8 @@ export function SubmitForm({ initialDraft }: { initialDraft: JobDraft }) {
   const [submitErrors, setSubmitErrors] = useState<DraftErrors>({});
   const [touched, setTouched] = useState<ReadonlySet<JobDraftField>>(new Set());
   const [submitting, startSubmit] = useTransition();
-  const { plan, planErrors, planning } = usePlan(draft);
-  const idempotencyKey = useIdempotencyKey(draft);
+  const { plan, quoteId, planErrors, planning } = usePlan(draft);
+  const { keyOf } = useIdempotencyKey();
   const formRef = useRef<HTMLFormElement>(null);
 
   // Until one tries to submit, only fields that were changed complain.
@@ -45,7 +46,7 @@ export function SubmitForm({ initialDraft }: { initialDraft: JobDraft }) {
   function onSubmit(event: FormEvent) {
     event.preventDefault();
     startSubmit(async () => {
-      const result = await submitJob({ draft, idempotencyKey: idempotencyKey() });
+      const result = await submitJob({ draft, idempotencyKey: keyOf(JSON.stringify(draft)), quoteId });
       setSubmitErrors(result.errors);
     });
   }
@@ -228,6 +229,38 @@ export function SubmitForm({ initialDraft }: { initialDraft: JobDraft }) {
                 <Input {...control} {...bind('timeLimit')} autoComplete="off" spellCheck={false} />
               )}
             </Field>
+            <Field
+              name="maxCost"
+              label="May cost at most"
+              aside="USD, optional"
+              error={errors.maxCost}
+              hint="The bill never goes past it, and only this much is reserved."
+            >
+              {(control) => (
+                <Input
+                  {...control}
+                  {...bind('maxCost')}
+                  inputMode="decimal"
+                  placeholder="price × time limit"
+                  autoComplete="off"
+                />
+              )}
+            </Field>
+            {draft.maxCost.trim() === '' ? null : (
+              <Field
+                name="onLimit"
+                label="As that comes near"
+                error={errors.onLimit}
+                hint="You can raise the limit while it runs."
+              >
+                {(control) => (
+                  <Select {...control} {...bind('onLimit')}>
+                    <option value="">stop early enough to save the state</option>
+                    <option value="stop">use all of it, then stop</option>
+                  </Select>
+                )}
+              </Field>
+            )}
           </CardContent>
         </Card>
 
@@ -283,22 +316,6 @@ const gpuChoices = ['0', '1', '2', '3', '4', '5', '6', '7', '8'];
 
 function pick(errors: DraftErrors, fields: ReadonlySet<string>): DraftErrors {
   return Object.fromEntries(Object.entries(errors).filter(([field]) => fields.has(field)));
-}
-
-/**
- * The same draft gets the same key, so that pressing again after a lost answer cannot submit twice; any
- * change makes it another job. Random bytes, as `randomUUID` is missing on plain http.
- */
-function useIdempotencyKey(draft: JobDraft): () => string {
-  const made = useRef<{ draft: JobDraft; key: string }>(null);
-  return () => {
-    if (made.current?.draft !== draft) {
-      const bytes = crypto.getRandomValues(new Uint8Array(16));
-      const key = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-      made.current = { draft, key: `form-${key}` };
-    }
-    return made.current.key;
-  };
 }
 
 /** The values of a form's controls, by the names of the draft's fields. */

@@ -10,7 +10,7 @@ const planDelayMs = 350;
 
 /** The plan of the form as it stands. The last plan stays in view while the next one is on its way. */
 export function usePlan(draft: JobDraft) {
-  const [plan, setPlan] = useState<PlanView | null>(null);
+  const [planned, setPlanned] = useState<{ draft: JobDraft; plan: PlanView } | null>(null);
   const [planErrors, setPlanErrors] = useState<DraftErrors>({});
   const [planning, startPlanning] = useTransition();
 
@@ -22,7 +22,7 @@ export function usePlan(draft: JobDraft) {
         // An answer that is older than what is typed now is of no use.
         if (!current) return;
         setPlanErrors(result.kind === 'refused' ? result.errors : {});
-        if (result.kind === 'plan') setPlan(result.plan);
+        if (result.kind === 'plan') setPlanned({ draft, plan: result.plan });
       });
     }, planDelayMs);
     return () => {
@@ -31,7 +31,9 @@ export function usePlan(draft: JobDraft) {
     };
   }, [draft]);
 
-  return { plan, planErrors, planning };
+  /** What was told to expect, while it was told of the form as it stands. */
+  const quoteId = planned?.draft === draft ? planned.plan.quoteId : null;
+  return { plan: planned?.plan ?? null, quoteId, planErrors, planning };
 }
 
 const lostConnection = {

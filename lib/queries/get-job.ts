@@ -13,6 +13,7 @@ import type { Viewer } from '@/types/market-view.ts';
 import { jobTerms } from '../job-terms.ts';
 import { jobTimeline } from '../job-timeline.ts';
 import { commandLine } from '../job-to-draft.ts';
+import { findDispute } from './find-dispute.ts';
 import { databaseNow, gpusOf, toListItem } from './job-rows.ts';
 
 /** A job of a thousand tries has gone wrong in a way that more rows do not explain. */
@@ -49,6 +50,7 @@ export async function getJob(
         .orderBy(desc(checkpoints.takenAt), desc(checkpoints.id))
     : [];
   const item = toListItem(row, gpusById, now);
+  const dispute = item.isFinal ? await findDispute(db, viewer, row.id) : null;
   const attemptNumbers = new Map(row.leases.map((lease) => [lease.id, lease.attempt]));
   const attempts: AttemptView[] = row.leases.map((lease) => ({
     id: lease.id,
@@ -84,7 +86,11 @@ export async function getJob(
       cancelRequestedAt: row.cancelRequestedAt,
       billedMs: attempts.reduce((sum, attempt) => sum + attempt.billedMs, 0),
       holdMicros: row.holdMicros,
+      maxCostMicros: row.maxCostMicros,
+      onCostLimit: row.onCostLimit,
       paymentState: row.payment?.state ?? 'pending',
+      isSettled: row.payment?.settledAt != null,
+      dispute,
       attempts,
       events: row.events.map(({ seq, at, type, message }) => ({ seq, at, type, message })),
       artifacts: row.artifacts.map((artifact) => ({

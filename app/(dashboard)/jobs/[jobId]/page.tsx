@@ -1,4 +1,5 @@
 import { notFound } from 'next/navigation';
+import { DisputePanel } from '@/components/billing/dispute-panel.tsx';
 import { Receipt } from '@/components/billing/receipt.tsx';
 import { ArtifactList } from '@/components/jobs/artifact-list.tsx';
 import { CheckpointList } from '@/components/jobs/checkpoint-list.tsx';
@@ -16,6 +17,7 @@ import { getDb } from '@/lib/db.ts';
 import { getPlace } from '@/lib/groups.ts';
 import { getJob } from '@/lib/queries/get-job.ts';
 import { findJob } from '@/lib/queries/find-job.ts';
+import { getReceipt } from '@/lib/receipt.ts';
 import { requireSession } from '@/lib/session.ts';
 import { getWaiting } from '@/lib/waiting.ts';
 import type { JobView } from '@/types/job-view.ts';
@@ -32,21 +34,27 @@ export async function generateMetadata({ params }: JobPageProps) {
 
 /** Events of the job refresh the page at once; this catches what makes none: progress of a download, the queue. */
 const refreshMs = 5_000;
+/** Settling takes a moment after the end and makes no event. */
+const settlingMs = 1_500;
 
 export default async function JobPage({ params }: JobPageProps) {
   const session = await requireSession();
   const found = await getJob(getDb(), session.viewer, (await params).jobId);
   if (!found) notFound();
   const { now } = found;
-  const [balance, place, waiting] = await Promise.all([
+  const [balance, place, waiting, receipt] = await Promise.all([
     getBalance(),
     found.job.isMember || found.job.state === 'blocked' ? getPlace(session, found.job.id) : null,
     found.job.state === 'queued' ? getWaiting(session, found.job.id) : null,
+    found.job.isSettled ? getReceipt(session, found.job.id) : null,
   ]);
   const job: JobView = { ...found.job, playMoney: balance?.playMoney ?? false };
   return (
     <>
-      <LiveRefresh active={!job.isFinal} intervalMs={refreshMs} />
+      <LiveRefresh
+        active={!job.isFinal || !job.isSettled}
+        intervalMs={job.isFinal ? settlingMs : refreshMs}
+      />
       <JobHeader job={job} now={now} />
       <div className="flex flex-col gap-6">
         <Outcome job={job} />
@@ -66,13 +74,14 @@ export default async function JobPage({ params }: JobPageProps) {
           />
           <div className="grid grid-cols-1 items-start gap-6 md:grid-cols-2 xl:grid-cols-1">
             <Receipt job={job} />
+            {job.dispute ? <DisputePanel dispute={job.dispute} /> : null}
             <ArtifactList jobId={job.id} jobName={job.name} artifacts={job.artifacts} isFinal={job.isFinal} />
             {job.stateDirectory ? (
               <CheckpointList directory={job.stateDirectory} checkpoints={job.checkpoints} now={now} />
             ) : null}
           </div>
         </div>
-        <JobDetails job={job} now={now} />
+        <JobDetails job={job} receipt={receipt} now={now} />
       </div>
     </>
   );
