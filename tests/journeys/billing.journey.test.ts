@@ -178,6 +178,8 @@ test('an owner says where the money goes, earns, is paid after the hold window, 
   expect((await record('5')).output).toContain('payout/not-enough');
   const recorded = await record('0.50');
   const id = /payout_\w+/.exec(recorded.output)?.[0] ?? '';
+  const seenBy = async ({ token }: TestUser) => (await market.call(`/v1/payouts/${id}`, { token })).status;
+  expect([await seenBy(owner), await seenBy(operator), await seenBy(renter)]).toEqual([200, 200, 404]);
   expect((await cfabAs(owner, 'payouts', 'list')).output).toMatch(/manual: SEPA no\. 118\s+paid/);
   expect((await cfabAs(operator, 'payouts', 'correct', id, '--because', 'not sent')).code).toBe(0);
   expect((await cfabAs(owner, 'payouts', 'list')).output).toMatch(/reversed: not sent/);

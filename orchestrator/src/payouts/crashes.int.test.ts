@@ -60,14 +60,16 @@ const mishaps: [string, () => Promise<void>][] = [
       ] as const
     ).flatMap(([method, path]) =>
       // Once: the SDK's own repeat sees what is kept under the key. Thrice: it gives up.
-      (longForm ? [1, 3] : [3]).map((times): [string, () => Promise<void>] => [
-        `Stripe's answer to ${method} ${path} is ${kind}, ${times} in a row`,
-        async () => {
-          await bench.stripe.control('faults', { kind, path, method, times });
-          await bench.payPass();
-          await bench.stripe.control('clear-faults');
-        },
-      ]),
+      (longForm || (method === 'POST' && kind.startsWith('error')) ? [1, 3] : [1]).map(
+        (times): [string, () => Promise<void>] => [
+          `Stripe's answer to ${method} ${path} is ${kind}, ${times} in a row`,
+          async () => {
+            await bench.stripe.control('faults', { kind, path, method, times });
+            await bench.payPass();
+            await bench.stripe.control('clear-faults');
+          },
+        ],
+      ),
     ),
   ),
 ];
