@@ -61,7 +61,7 @@ export function BalanceCards({ billing, burnPerHourMicros }: BalanceCardsProps) 
 
 function Grid({ children }: { children: React.ReactNode }) {
   return (
-    <dl className="grid grid-cols-1 gap-px overflow-hidden rounded-lg border bg-border min-[480px]:grid-cols-2 xl:grid-cols-4">
+    <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-lg border bg-border lg:grid-cols-4">
       {children}
     </dl>
   );

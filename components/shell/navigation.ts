@@ -1,4 +1,4 @@
-import { CalendarClock, Gauge, Layers, type LucideIcon, Server, Wallet } from 'lucide-react';
+import { Banknote, CalendarClock, Gauge, Layers, type LucideIcon, Server, Wallet } from 'lucide-react';
 
 export interface NavigationItem {
   href: string;
@@ -16,7 +16,13 @@ export const navigation: { group: string; items: NavigationItem[] }[] = [
       { href: '/schedules', label: 'Schedules', icon: CalendarClock },
     ],
   },
-  { group: 'Provide', items: [{ href: '/gpu-owners', label: 'GPU owners', icon: Server }] },
+  {
+    group: 'Provide',
+    items: [
+      { href: '/gpu-owners', label: 'GPU owners', icon: Server },
+      { href: '/earnings', label: 'Earnings', icon: Banknote },
+    ],
+  },
   { group: 'Account', items: [{ href: '/billing', label: 'Billing', icon: Wallet }] },
 ];
 

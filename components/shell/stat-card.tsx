@@ -29,7 +29,7 @@ export function StatCard({ label, value, detail, href, tone = 'plain' }: StatCar
       </dt>
       <dd
         className={cn(
-          'mt-2 text-[1.75rem] leading-none font-semibold tracking-tight',
+          'mt-2 text-[1.75rem] leading-none font-semibold tracking-tight wrap-anywhere',
           tone === 'danger' && 'text-danger',
         )}
       >
