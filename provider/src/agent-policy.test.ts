@@ -120,6 +120,19 @@ test('a job beyond the owner’s limits, or to which the owner’s program says 
   await running();
 });
 
+test('a file that says so pauses the machine, and one that works by hand waits for a word', async () => {
+  bench = await AgentBench.open({ profile: 'manual' });
+  await bench.startAgent();
+  expect(bench.policy.status()).toMatchObject({ reason: 'paused', accepts_work: false });
+  const path = join(bench.home.root, 'owner.json');
+  writeFileSync(path, JSON.stringify({ paused: false }));
+  await until('it works', () => bench.policy.acceptsWork);
+  const lease = await running();
+  writeFileSync(path, JSON.stringify({ paused: true }));
+  await until('the job is gone', () => lease.state === 'released');
+  expect(lease.ended).toMatchObject({ reason: 'provider-left', detail: 'The owner took the machine back.' });
+});
+
 test('a changed file counts without a restart, and one with a mistake changes nothing and is said', async () => {
   bench = await AgentBench.open();
   await bench.startAgent();

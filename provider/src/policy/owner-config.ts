@@ -13,6 +13,8 @@ import { type Schedule, scheduleWindow } from './schedule.ts';
 export interface OwnerConfig {
   profile: OwnerProfile;
   schedule: Schedule;
+  /** True: no work until the file says otherwise. Null: what the owner said by hand counts alone. */
+  paused: boolean | null;
   /** Nobody is there when keyboard and mouse rest for this long; 0 does not look at them. */
   idleSeconds: number;
   /** After a stop that was sensed (a person, a program, a battery, heat) it stays stopped for at least this long. */
@@ -52,6 +54,7 @@ const usd = z.string().transform((text, context) => {
 /** The owner's file. Nothing in it is needed: what is not said, the profile says. */
 const ownerFile = z.strictObject({
   profile: ownerProfile.optional(),
+  paused: z.boolean().optional(),
   time_zone: timeZone.optional(),
   schedule: z.array(scheduleWindow).max(50).optional(),
   idle_seconds: seconds(86_400).optional(),
@@ -85,7 +88,7 @@ export class OwnerConfigError extends Error {
   override readonly name = 'OwnerConfigError';
 }
 
-type Rules = Omit<OwnerConfig, 'profile' | 'limits' | 'hook' | 'schedule'> & {
+type Rules = Omit<OwnerConfig, 'profile' | 'paused' | 'limits' | 'hook' | 'schedule'> & {
   schedule: Schedule['windows'];
 };
 
@@ -148,6 +151,7 @@ export function parseOwnerConfig(
   const { jobs = {} } = given;
   return {
     profile,
+    paused: given.paused ?? null,
     schedule: {
       timeZone: given.time_zone ?? defaults.timeZone,
       windows: given.schedule ?? rules.schedule,

@@ -83,7 +83,8 @@ export class OwnerPolicy {
   #configStamp = '';
   #configProblem: string | null = null;
   #powerProblem: string | null = null;
-  #wish: OwnerWish = { kind: 'none' };
+  /** Null: nothing was ever said by hand. */
+  #said: OwnerWish | null = null;
   #memory: PolicyMemory = freshMemory;
   #decision: Decision | undefined;
   #readings: Readings = unseen;
@@ -108,7 +109,7 @@ export class OwnerPolicy {
     const file = await readOwnerFile(options.home);
     const policy = new OwnerPolicy(options, parseOwnerConfig(file.text, options.defaults));
     policy.#configStamp = file.stamp;
-    policy.#wish = (await policy.#loadWish()) ?? policy.#firstWish();
+    policy.#said = await policy.#loadWish();
     // What has not been looked at yet is not known, which must not count as somebody who was there just now.
     await policy.#look([]);
     policy.#decide(0);
@@ -286,16 +287,18 @@ export class OwnerPolicy {
       join(this.#options.home, wishFileName),
       `${JSON.stringify({ version: 1, wish } satisfies z.input<typeof savedWish>)}\n`,
     );
-    this.#wish = wish;
+    this.#said = wish;
     this.#decide(this.#tasks?.programs().count ?? 0);
     this.#bell.ring();
     return this.status();
   }
 
-  #firstWish(): OwnerWish {
-    return this.#config.profile === 'manual'
-      ? { kind: 'paused', untilMs: null, afterJob: false }
-      : { kind: 'none' };
+  /** What the owner wants now, by the file or by hand. A machine that works by hand waits for its first word. */
+  get #wish(): OwnerWish {
+    const { paused, profile } = this.#config;
+    const isOff = paused ?? (this.#said === null && profile === 'manual');
+    if (isOff) return { kind: 'paused', untilMs: null, afterJob: false };
+    return this.#said ?? { kind: 'none' };
   }
 
   async #loadWish(): Promise<OwnerWish | null> {
