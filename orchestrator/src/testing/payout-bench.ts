@@ -86,9 +86,11 @@ export async function startPayoutBench(changed: Partial<PayoutSettings> = {}) {
       await db.execute(sql`update payout_accounts set next_payout_at = now() where user_id = ${userId}`);
     },
 
-    /** One pass of the worker, with everything open due; by another gateway if one is given. */
+    /** One pass of the worker, with every payout due that was not sent; by another gateway if one is given. */
     async payPass(by: StripeGateway = gateway): Promise<void> {
-      await db.execute(sql`update payouts set not_before = now() - interval '1 second'`);
+      await db.execute(
+        sql`update payouts set not_before = now() - interval '1 second' where state in ('created', 'sending')`,
+      );
       await payOwners({ ...deps, stripe: by });
     },
 
