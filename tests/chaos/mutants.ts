@@ -57,20 +57,22 @@ export const mutants = {
       'billing/settlement.store.ts': `
         import { jobs } from '@computefabric/db/schema/jobs';
         import { payments } from '@computefabric/db/schema/payments';
-        import { and, eq, isNotNull } from 'drizzle-orm';
+        import { and, eq, inArray, isNotNull } from 'drizzle-orm';
         export * from 'original';
-        export async function lockUnsettled(tx, jobId) {
-          const [row] = await tx
-            .select({ id: payments.id, userId: payments.userId, holdMicros: payments.holdMicros, apiKeyId: jobs.apiKeyId })
+        export async function lockUnsettled(tx, jobIds) {
+          return await tx
+            .select({ id: payments.id, jobId: payments.jobId, userId: payments.userId,
+              holdMicros: payments.holdMicros, apiKeyId: jobs.apiKeyId })
             .from(payments).innerJoin(jobs, eq(jobs.id, payments.jobId))
-            .where(and(eq(payments.jobId, jobId), isNotNull(jobs.finishedAt)));
-          return row ?? null;
+            .where(and(inArray(payments.jobId, jobIds), isNotNull(jobs.finishedAt)));
         }
         // Half of them are not marked as settled, and are found again by the next sweep.
-        export async function completePayment(tx, id, amountMicros) {
-          const settled = Math.random() < 0.5 ? { state: 'succeeded', settledAt: new Date() } : {};
-          await tx.update(payments).set({ ...settled, amountMicros }).where(eq(payments.id, id));
-          return true;
+        export async function completePayments(tx, jobs) {
+          for (const { id, amountMicros } of jobs) {
+            const settled = Math.random() < 0.5 ? { state: 'succeeded', settledAt: new Date() } : {};
+            await tx.update(payments).set({ ...settled, amountMicros }).where(eq(payments.id, id));
+          }
+          return jobs.length;
         }`,
       'ledger/ledger.store.ts': `
         import { findTransfer, insertTransfers as keyed } from 'original';

@@ -35,29 +35,29 @@ export const mutants: Record<string, readonly Edit[]> = {
     },
     {
       file: 'orchestrator/src/billing/settlement.store.ts',
-      find: ".where(and(eq(payments.id, id), eq(payments.state, 'pending'), isNull(payments.settledAt)))",
-      put: '.where(eq(payments.id, id))',
+      find: "where p.id = done.id and p.state = 'pending' and p.settled_at is null",
+      put: 'where p.id = done.id',
     },
     // The database refuses a second settlement by itself; what it goes by is taken from it.
     {
       file: 'orchestrator/src/billing/settlement.store.ts',
-      find: '      settledAt: sql`now()`,\n',
+      find: ',\n      settled_at = now()',
       put: '',
     },
     {
       file: 'orchestrator/src/ledger/settle-hold.ts',
-      find: ', leaseId: lease.leaseId };',
-      put: ' };',
+      find: 'const cause = { from, jobId, leaseId };',
+      put: 'const cause = { from, jobId };',
     },
     {
       file: 'orchestrator/src/ledger/settle-hold.ts',
-      find: "id: `release:${job.jobId}`,\n    kind: 'release'",
-      put: "id: `release:${job.jobId}:${Math.random()}`,\n    kind: 'refund'",
+      find: "id: `release:${jobId}`, kind: 'release'",
+      put: "id: `release:${jobId}:${Math.random()}`, kind: 'refund'",
     },
     {
       file: 'orchestrator/src/ledger/settle-hold.ts',
-      find: 'const ids = `${job.jobId}:${lease.leaseId}`',
-      put: 'const ids = `${job.jobId}:${lease.leaseId}:${Math.random()}`',
+      find: 'const ids = `${jobId}:${leaseId}`',
+      put: 'const ids = `${jobId}:${leaseId}:${Math.random()}`',
     },
   ],
   'gang-in-part': [

@@ -3,7 +3,7 @@ import { budgets } from '@computefabric/db/schema/budgets';
 import type { ApiKeyId, BudgetId, UserId } from '@computefabric/protocol/ids';
 import { formatUsd } from '@computefabric/protocol/money';
 import { AppError } from '@computefabric/runtime/errors';
-import { and, asc, eq, inArray, isNull, or, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNull, or, type SQL, sql } from 'drizzle-orm';
 
 export type BudgetRow = typeof budgets.$inferSelect;
 
@@ -46,36 +46,49 @@ export async function chargeBudgets(tx: Tx, spender: Spender, holdMicros: bigint
     .where(inArray(budgets.id, ids(rows)));
 }
 
-/** Counts a settled job: what was reserved for it no more, what it has cost from now on. */
-export async function settleBudgets(
-  tx: Tx,
-  spender: Spender,
-  { holdMicros, amountMicros }: { holdMicros: bigint; amountMicros: bigint },
-): Promise<void> {
-  const rows = await lockBudgets(tx, spender);
-  if (rows.length === 0) return;
-  await tx
-    .update(budgets)
-    .set({
-      reservedMicros: sql`greatest(${budgets.reservedMicros} - ${holdMicros}, 0)`,
-      spentMicros: sql`${budgets.spentMicros} + ${amountMicros}`,
-    })
-    .where(inArray(budgets.id, ids(rows)));
+/** A settled job, as budgets count it. */
+export interface SpentJob extends Spender {
+  holdMicros: bigint;
+  amountMicros: bigint;
+}
+
+/** Counts settled jobs: what was reserved for them no more, what they have cost from now on. */
+export async function settleBudgets(tx: Tx, spent: readonly SpentJob[]): Promise<void> {
+  const users = [...new Set(spent.map(({ userId }) => userId))];
+  const rows = await lockRows(tx, inArray(budgets.userId, users));
+  const changes = rows.flatMap(({ id, userId, apiKeyId }) => {
+    const counted = spent.filter(
+      (job) => job.userId === userId && (apiKeyId === null || job.apiKeyId === apiKeyId),
+    );
+    const sum = (of: (job: SpentJob) => bigint) => String(counted.reduce((all, job) => all + of(job), 0n));
+    if (counted.length === 0) return [];
+    return [{ id, hold: sum((job) => job.holdMicros), amount: sum((job) => job.amountMicros) }];
+  });
+  if (changes.length === 0) return;
+  const column = (of: (change: (typeof changes)[number]) => string) => sql.param(changes.map(of));
+  await tx.execute(sql`
+    update budgets b set
+      reserved_micros = greatest(b.reserved_micros - done.hold, 0),
+      spent_micros = b.spent_micros + done.amount
+    from unnest(${column(({ id }) => id)}::text[], ${column(({ hold }) => hold)}::bigint[],
+      ${column(({ amount }) => amount)}::bigint[]) as done (id, hold, amount)
+    where b.id = done.id`);
 }
 
 /** The budgets that count what the spender spends, locked, each in its present period. */
 async function lockBudgets(tx: Tx, { userId, apiKeyId }: Spender): Promise<BudgetRow[]> {
+  const ofKey =
+    apiKeyId === null
+      ? isNull(budgets.apiKeyId)
+      : or(isNull(budgets.apiKeyId), eq(budgets.apiKeyId, apiKeyId));
+  return await lockRows(tx, and(eq(budgets.userId, userId), ofKey));
+}
+
+async function lockRows(tx: Tx, where: SQL | undefined): Promise<BudgetRow[]> {
   const rows = await tx
     .select({ budget: budgets, isOver: sql<boolean>`${isOver}` })
     .from(budgets)
-    .where(
-      and(
-        eq(budgets.userId, userId),
-        apiKeyId === null
-          ? isNull(budgets.apiKeyId)
-          : or(isNull(budgets.apiKeyId), eq(budgets.apiKeyId, apiKeyId)),
-      ),
-    )
+    .where(where)
     .orderBy(asc(budgets.id))
     .for('update');
   const over = rows.filter((row) => row.isOver).map(({ budget }) => budget.id);

@@ -138,6 +138,21 @@ test('a bill above the hold is never paid: it stays unsettled, loudly', async ()
   await end(jobId);
   await expect(settleJob(connection.db, jobId)).rejects.toThrow(InvariantError);
   expect(await paymentOf(jobId)).toMatchObject({ state: 'pending' });
+  // Nor does it keep others from being settled, though they are settled together.
+  const others = await Promise.all(Array.from({ length: 5 }, submit));
+  await Promise.all(others.map(end));
+  const signals = await startSignals(database.url, silentLogger);
+  const worker = startSettleWorker({ db: connection.db, log: silentLogger, signals });
+  try {
+    await waitUntil('the others are settled', async () => {
+      const found = await Promise.all(others.map(paymentOf));
+      return found.every((payment) => payment?.state === 'succeeded');
+    });
+  } finally {
+    await worker.close();
+    await signals.close();
+  }
+  expect(await paymentOf(jobId)).toMatchObject({ state: 'pending' });
   await connection.db.update(leases).set({ costMicros: 1n, earnedMicros: 1n }).where(eq(leases.jobId, jobId));
   expect(await settleJob(connection.db, jobId)).toBe(true);
 });

@@ -5,7 +5,7 @@ import { leases } from '@computefabric/db/schema/leases';
 import { payments } from '@computefabric/db/schema/payments';
 import { providers } from '@computefabric/db/schema/providers';
 import type { JobId, PaymentId } from '@computefabric/protocol/ids';
-import { and, asc, eq, gt, isNotNull, isNull, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray, isNotNull, isNull, sql } from 'drizzle-orm';
 import type { BilledLease } from '../ledger/settle-hold.ts';
 
 const isUnsettled = and(
@@ -26,26 +26,31 @@ export async function findUnsettled(db: Db, limit: number): Promise<JobId[]> {
   return rows.map((row) => row.jobId);
 }
 
-/** Locks the payment of an ended, unsettled job; null when there is none or another worker has it. */
-export async function lockUnsettled(tx: Tx, jobId: JobId) {
-  const [row] = await tx
+/** Locks the payments of those of these jobs that have ended and are not settled, nor in another worker's hands. */
+export async function lockUnsettled(tx: Tx, jobIds: readonly JobId[]) {
+  return await tx
     .select({
       id: payments.id,
+      jobId: payments.jobId,
       userId: payments.userId,
       holdMicros: payments.holdMicros,
       apiKeyId: jobs.apiKeyId,
     })
     .from(payments)
     .innerJoin(jobs, eq(jobs.id, payments.jobId))
-    .where(and(eq(payments.jobId, jobId), isUnsettled))
+    .where(and(inArray(payments.jobId, [...jobIds]), isUnsettled))
+    .orderBy(asc(payments.id))
     .for('update', { of: payments, skipLocked: true });
-  return row ?? null;
 }
 
-/** The tries of a job that cost something, as their bills were frozen when they ended. */
-export async function findBilledLeases(tx: Tx, jobId: JobId): Promise<BilledLease[]> {
+/** The tries of jobs that cost something, as their bills were frozen when they ended. */
+export async function findBilledLeases(
+  tx: Tx,
+  jobIds: readonly JobId[],
+): Promise<(BilledLease & { jobId: JobId })[]> {
   return await tx
     .select({
+      jobId: leases.jobId,
       leaseId: leases.id,
       ownerId: providers.ownerId,
       costMicros: leases.costMicros,
@@ -53,26 +58,28 @@ export async function findBilledLeases(tx: Tx, jobId: JobId): Promise<BilledLeas
     })
     .from(leases)
     .innerJoin(providers, eq(providers.id, leases.providerId))
-    .where(and(eq(leases.jobId, jobId), gt(leases.costMicros, 0n)))
-    .orderBy(asc(leases.attempt));
+    .where(and(inArray(leases.jobId, [...jobIds]), gt(leases.costMicros, 0n)))
+    .orderBy(asc(leases.jobId), asc(leases.attempt));
 }
 
 /**
- * Notes what a job has cost; false when that was noted before. The payment has succeeded with it, except where
- * cards are charged for each job: there it stays pending until the card was.
+ * Notes what jobs have cost; gives how many were not noted before. The payments have succeeded with it, except where
+ * cards are charged for each job: there they stay pending until the card was.
  */
-export async function completePayment(tx: Tx, id: PaymentId, amountMicros: bigint): Promise<boolean> {
-  const isByCard = sql`${amountMicros}::bigint > 0 and exists (
-    select from ${billingAccounts} where ${billingAccounts.userId} = ${payments.userId}
-      and ${billingAccounts.mode} = 'per_job')`;
-  const rows = await tx
-    .update(payments)
-    .set({
-      state: sql`case when ${isByCard} then 'pending' else 'succeeded' end`,
-      amountMicros,
-      settledAt: sql`now()`,
-    })
-    .where(and(eq(payments.id, id), eq(payments.state, 'pending'), isNull(payments.settledAt)))
-    .returning({ id: payments.id });
-  return rows.length === 1;
+export async function completePayments(
+  tx: Tx,
+  settled: readonly { id: PaymentId; amountMicros: bigint }[],
+): Promise<number> {
+  const ids = sql.param(settled.map(({ id }) => id));
+  const amounts = sql.param(settled.map(({ amountMicros }) => String(amountMicros)));
+  const { rowCount } = await tx.execute(sql`
+    update payments p set
+      state = case when done.amount > 0 and exists (
+        select from ${billingAccounts} b where b.user_id = p.user_id and b.mode = 'per_job'
+      ) then 'pending' else 'succeeded' end,
+      amount_micros = done.amount,
+      settled_at = now()
+    from unnest(${ids}::text[], ${amounts}::bigint[]) as done (id, amount)
+    where p.id = done.id and p.state = 'pending' and p.settled_at is null`);
+  return rowCount ?? 0;
 }

@@ -2,7 +2,7 @@ import type { Db, Tx } from '@computefabric/db/client';
 import type { AccountKind } from '@computefabric/db/schema/ledger-accounts';
 import type { AccountId, UserId } from '@computefabric/protocol/ids';
 import { invariant } from '@computefabric/runtime/invariant';
-import { findAccount, makeAccount } from './ledger.store.ts';
+import { findAccount, findAccountsOf, makeAccount } from './ledger.store.ts';
 
 type UserAccountKind = Extract<AccountKind, `renter_${string}` | `provider_${string}`>;
 type MarketAccountKind = Exclude<AccountKind, UserAccountKind>;
@@ -10,6 +10,21 @@ type MarketAccountKind = Exclude<AccountKind, UserAccountKind>;
 /** The account of a user; made on first use. */
 export function userAccount(tx: Tx, kind: UserAccountKind, ownerId: UserId): Promise<AccountId> {
   return findOrMake(tx, kind, ownerId);
+}
+
+/** The accounts of these users; those that are missing are made. */
+export async function userAccounts(
+  tx: Tx,
+  kind: UserAccountKind,
+  ownerIds: readonly UserId[],
+): Promise<ReadonlyMap<UserId, AccountId>> {
+  const owners = [...new Set(ownerIds)];
+  const found = await findAccountsOf(tx, kind, owners);
+  // In one order: two who make accounts for the same users wait for each other and never in a circle.
+  for (const ownerId of owners.filter((id) => !found.has(id)).toSorted()) {
+    found.set(ownerId, await findOrMake(tx, kind, ownerId));
+  }
+  return found;
 }
 
 /** The market's own account of this kind; made on first use. */

@@ -1,8 +1,8 @@
 import type { Db, Tx } from '@computefabric/db/client';
 import { type AccountKind, ledgerAccounts } from '@computefabric/db/schema/ledger-accounts';
 import { ledgerTransfers } from '@computefabric/db/schema/ledger-transfers';
-import { newId, type UserId } from '@computefabric/protocol/ids';
-import { and, eq, isNull, sql } from 'drizzle-orm';
+import { type AccountId, newId, type UserId } from '@computefabric/protocol/ids';
+import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
 
 export type AccountRow = typeof ledgerAccounts.$inferSelect;
 export type TransferRow = typeof ledgerTransfers.$inferSelect;
@@ -22,6 +22,20 @@ export async function findAccount(
       ),
     );
   return row ?? null;
+}
+
+/** Ids of the accounts of this kind that these users have. */
+export async function findAccountsOf(
+  tx: Tx,
+  kind: AccountKind,
+  ownerIds: readonly UserId[],
+): Promise<Map<UserId, AccountId>> {
+  if (ownerIds.length === 0) return new Map();
+  const rows = await tx
+    .select({ id: ledgerAccounts.id, ownerId: ledgerAccounts.ownerId })
+    .from(ledgerAccounts)
+    .where(and(eq(ledgerAccounts.kind, kind), inArray(ledgerAccounts.ownerId, [...ownerIds])));
+  return new Map(rows.flatMap(({ id, ownerId }) => (ownerId === null ? [] : [[ownerId, id] as const])));
 }
 
 /** Makes the account unless it exists (somebody else may be making it at the same moment). */

@@ -1,7 +1,7 @@
 import type { Tx } from '@computefabric/db/client';
-import type { JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
+import type { AccountId, JobId, LeaseId, UserId } from '@computefabric/protocol/ids';
 import { invariant } from '@computefabric/runtime/invariant';
-import { marketAccount, userAccount } from './chart.ts';
+import { marketAccount, userAccounts } from './chart.ts';
 import { postTransfers, type Transfer } from './post-transfers.ts';
 
 /** One try that is paid for. Micros. */
@@ -13,53 +13,66 @@ export interface BilledLease {
   earnedMicros: bigint;
 }
 
+/** A job whose hold ends, with the tries that are paid out of it. */
+export interface SettledJob {
+  jobId: JobId;
+  userId: UserId;
+  holdMicros: bigint;
+  billed: readonly BilledLease[];
+}
+
+/** What a job's bills come to, micros. */
+export function amountOf({ billed }: Pick<SettledJob, 'billed'>): bigint {
+  return billed.reduce((sum, { costMicros }) => sum + costMicros, 0n);
+}
+
 /**
- * Ends a job's hold: pays the owners and the market out of it and gives the rest back. A job without
- * anything billable gets all of it back. Once per job, whatever is repeated.
+ * Ends the holds of these jobs, whatever their number, in one statement: pays the owners and the market out of them
+ * and gives the rest back. A job without anything billable gets all of it back. Once per job, whatever is repeated.
  *
- * @returns what the renter paid, micros
- * @throws InvariantError when the bill is larger than the hold: the meter promises that it is not.
+ * @throws InvariantError when a bill is larger than its hold: the meter promises that none is. Nothing is settled then.
  */
-export async function settleHold(
-  tx: Tx,
-  job: { jobId: JobId; userId: UserId; holdMicros: bigint },
-  billed: readonly BilledLease[],
-): Promise<bigint> {
-  const costMicros = billed.reduce((sum, lease) => sum + lease.costMicros, 0n);
-  invariant(
-    costMicros <= job.holdMicros,
-    `${job.jobId} cost ${costMicros} of a hold of ${job.holdMicros} micros`,
-  );
-  const held = await userAccount(tx, 'renter_held', job.userId);
-  const transfers: Transfer[] = [];
-  for (const lease of billed) {
+export async function settleHolds(tx: Tx, jobs: readonly SettledJob[]): Promise<void> {
+  const renters = jobs.map(({ userId }) => userId);
+  const owners = jobs.flatMap(({ billed }) => billed.map(({ ownerId }) => ownerId));
+  const accounts = {
+    held: await userAccounts(tx, 'renter_held', renters),
+    available: await userAccounts(tx, 'renter_available', renters),
     // Kept until the hold window is over: `payouts/release-earnings.ts`.
-    const to = await userAccount(tx, 'provider_held_back', lease.ownerId);
-    const fee = await marketAccount(tx, 'platform_fees');
-    const cause = { from: held, jobId: job.jobId, leaseId: lease.leaseId };
-    const ids = `${job.jobId}:${lease.leaseId}`;
-    transfers.push(
-      { ...cause, id: `earn:${ids}`, kind: 'earn', to, amountMicros: lease.earnedMicros },
-      {
-        ...cause,
-        id: `fee:${ids}`,
-        kind: 'fee',
-        to: fee,
-        amountMicros: lease.costMicros - lease.earnedMicros,
-      },
-    );
-  }
-  transfers.push({
-    id: `release:${job.jobId}`,
-    kind: 'release',
-    from: held,
-    to: await userAccount(tx, 'renter_available', job.userId),
-    amountMicros: job.holdMicros - costMicros,
-    jobId: job.jobId,
-  });
+    earned: await userAccounts(tx, 'provider_held_back', owners),
+    fees: owners.length === 0 ? null : await marketAccount(tx, 'platform_fees'),
+  };
   await postTransfers(
     tx,
-    transfers.filter((transfer) => transfer.amountMicros > 0n),
+    jobs.flatMap((job) => transfersOf(job, accounts)).filter(({ amountMicros }) => amountMicros > 0n),
   );
-  return costMicros;
+}
+
+interface Accounts {
+  held: ReadonlyMap<UserId, AccountId>;
+  available: ReadonlyMap<UserId, AccountId>;
+  earned: ReadonlyMap<UserId, AccountId>;
+  fees: AccountId | null;
+}
+
+function transfersOf(job: SettledJob, { held, available, earned, fees }: Accounts): Transfer[] {
+  const { jobId, userId, holdMicros, billed } = job;
+  const cost = amountOf(job);
+  invariant(cost <= holdMicros, `${jobId} cost ${cost} of a hold of ${holdMicros} micros`);
+  const [from, back] = [held.get(userId), available.get(userId)];
+  invariant(from && back, `${userId} has accounts`);
+  const transfers: Transfer[] = [];
+  for (const { leaseId, ownerId, costMicros, earnedMicros } of billed) {
+    const to = earned.get(ownerId);
+    invariant(to && fees, `${ownerId} and the market have accounts`);
+    const cause = { from, jobId, leaseId };
+    const ids = `${jobId}:${leaseId}`;
+    transfers.push(
+      { ...cause, id: `earn:${ids}`, kind: 'earn', to, amountMicros: earnedMicros },
+      { ...cause, id: `fee:${ids}`, kind: 'fee', to: fees, amountMicros: costMicros - earnedMicros },
+    );
+  }
+  const amountMicros = holdMicros - cost;
+  transfers.push({ id: `release:${jobId}`, kind: 'release', from, to: back, amountMicros, jobId });
+  return transfers;
 }
