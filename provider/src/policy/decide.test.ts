@@ -190,7 +190,7 @@ describe('whatever happens', () => {
       else if (programs > 0 && chance(decision.vacate ? 0.1 : 0.02)) programs -= 1;
     }
   }
-  const seeds = Array.from({ length: 40 }, (_, at) => at + 1);
+  const seeds = Array.from({ length: 20 }, (_, at) => at + 1);
 
   test('no work is taken while the owner is there, or may be', () => {
     let steps = 0;
