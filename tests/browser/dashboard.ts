@@ -18,13 +18,17 @@ const quiet = [
 
 export type Dashboard = Awaited<ReturnType<typeof startDashboard>>;
 
-/** The real market with the built dashboard in front of it, and a browser. */
-export async function startDashboard() {
+/**
+ * The real market with the built dashboard in front of it, and a browser.
+ *
+ * @param env settings of the orchestrator
+ */
+export async function startDashboard(env: Record<string, string> = {}) {
   const built = await ensureDashboardBuild({ onProgress: () => undefined });
   if (!built.ok) throw new Error(`the dashboard does not build:\n${built.tail}`);
-  const market = await startMarket();
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
+  const market = await startMarket({ env: { DASHBOARD_URL: address, ...env } });
 
   /** `signedIn`: as `npm start` runs it, the local operator is the viewer. */
   async function serve(signedIn: boolean, servePort = port): Promise<Program> {
