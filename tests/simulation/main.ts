@@ -1,6 +1,6 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { chmod, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { chmod, mkdtemp, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -63,9 +63,11 @@ async function simulate({
   );
   try {
     await Promise.all(
-      Array.from({ length: Math.min(workers, seeds.length) }, () =>
-        withDatabase(async (url) => {
+      Array.from({ length: Math.min(workers, seeds.length) }, (_, index) =>
+        withDatabase(async (url, serverPid) => {
           const worker = await SeedWorker.start(bundle, url);
+          // Beside more workers than processors nothing is gained.
+          if (workers <= availableParallelism()) await shareProcessor([serverPid, worker.pid], index);
           try {
             for (;;) {
               const seed = stop() ? undefined : waiting.shift();
@@ -98,13 +100,13 @@ async function simulate({
 }
 
 /** A server for one process: what another one does at the same time must not show in any order of rows. */
-async function withDatabase(work: (url: string) => Promise<void>): Promise<void> {
+async function withDatabase(work: (url: string, serverPid: number) => Promise<void>): Promise<void> {
   const home = await mkdtemp(join(await scratchDirectory(), 'computefabric-simulation-'));
   try {
     // Root's server runs as another user, who has to get in.
     await chmod(home, 0o755);
-    const { url } = await startEmbeddedPostgres({ home, fsync: false });
-    await work(url);
+    const { url, dataDir } = await startEmbeddedPostgres({ home, fsync: false });
+    await work(url, Number.parseInt(await readFile(join(dataDir, 'postmaster.pid'), 'utf8'), 10));
   } finally {
     await removeEmbeddedPostgres({ home });
     await rm(home, { recursive: true, force: true });
@@ -120,6 +122,20 @@ async function scratchDirectory(): Promise<string> {
     // No such directory: only Linux has it.
   }
   return tmpdir();
+}
+
+/**
+ * Keeps a worker and its server on one processor, where the system can (Linux with util-linux): they take turns, and
+ * waking a process on another processor costs more than what most statements do. 90 seeds took 35 s instead of 41.
+ */
+async function shareProcessor(pids: readonly (number | undefined)[], processor: number): Promise<void> {
+  for (const pid of pids) {
+    const asked = spawn('taskset', ['--all-tasks', '--pid', '--cpu-list', String(processor), String(pid)], {
+      stdio: 'ignore',
+    });
+    // Without it all is as it was, and slower.
+    await new Promise<void>((resolve) => asked.once('error', () => resolve()).once('close', () => resolve()));
+  }
 }
 
 class SeedWorker {
@@ -138,6 +154,10 @@ class SeedWorker {
     const worker = new SeedWorker(child);
     await worker.#next(60_000);
     return worker;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
   }
 
   async play(seed: number): Promise<SeedResult> {

@@ -37,10 +37,19 @@ const napUnitMs = 1_000;
 /** No nap of a worker is shorter, ms. */
 const shortestNapMs = 1_000;
 
-/** For the run's clock: makes the naps of workers longer. What they wait for they wait for as long as ever. */
-export function stretchNaps(factor: number): (task: string, ms: number) => number {
-  return (task, ms) =>
-    ms >= shortestNapMs && ms % napUnitMs === 0 && task.includes(`/${workersTask}.`) ? ms * factor : ms;
+/** When the storm is over no nap is shorter, ms: what is to be done is signalled, and idle sweeps cost the most. */
+const calmNapMs = 60_000;
+
+/**
+ * For the run's clock: makes the naps of workers longer, the more so when the storm is over. What they wait for they
+ * wait for as long as ever.
+ */
+export function stretchNaps(world: World): (task: string, ms: number) => number {
+  return (task, ms) => {
+    const isNap = ms >= shortestNapMs && ms % napUnitMs === 0 && task.includes(`/${workersTask}.`);
+    if (!isNap) return ms;
+    return Math.max(ms * world.terms.napFactor, world.isCalm ? calmNapMs : 0);
+  };
 }
 
 interface Orchestrator {

@@ -37,7 +37,7 @@ const restMs = 3_600_000;
 export async function runSeed(seed: number, sim: SimDatabase): Promise<SeedResult> {
   await sim.reset();
   const world = new World(seed, sim);
-  const restore = world.time.install(() => world.random.next(), stretchNaps(world.terms.napFactor));
+  const restore = world.time.install(() => world.random.next(), stretchNaps(world));
   let violation: Violation | null = null;
   try {
     await play(world, sim);

@@ -64,6 +64,9 @@ export interface Program {
   SIM_FATE: 'runs' | 'image-unavailable' | 'start-failed' | 'provider-error' | 'out-of-memory';
 }
 
+/** What a program has left to do at most when the storm is over, ms. */
+const leftInCalmMs = 2_000;
+
 /** Calls about a try, by name. A repeat, or what is looked at closely, goes the longer way, as in the routes. */
 const reports = {
   accept: async (deps: Deps, claim: ClaimInSession) => {
@@ -192,6 +195,11 @@ export class SimAgent {
         if (!leaving) await emptyMachine(deps, this.providerId);
       });
     });
+  }
+
+  /** The storm is over: programs that run have little left to do, so that what follows is soon over as well. */
+  hurry(): void {
+    for (const task of this.#journal.values()) task.wake();
   }
 
   async kill(): Promise<void> {
@@ -345,8 +353,7 @@ export class SimAgent {
     const limitMs = task.spec.time_limit_seconds * 1_000;
     const runsMs = Number(program.SIM_RUNS_MS ?? '1000');
     if (task.stage === 'running') {
-      const untilMs = (task.runsUntil ?? time.nowMs) + Math.min(0, limitMs - runsMs);
-      await this.#runProgram(task, untilMs);
+      await this.#runProgram(task, { runsMs, limitMs });
       if (task.gone) return;
       task.doneMs = Math.max(0, runsMs - Math.max(0, (task.runsUntil ?? time.nowMs) - time.nowMs));
       task.exitCode = task.stop ? 143 : runsMs > limitMs ? 137 : Number(program.SIM_EXIT_CODE ?? '0');
@@ -373,18 +380,21 @@ export class SimAgent {
     if (task.stage === 'releasing') await this.#report('released', task);
   }
 
-  /** Runs until then, or until it is to stop; what is done is saved now and then, as the job wants it. */
-  async #runProgram(task: Task, untilMs: number): Promise<void> {
+  /** Runs to its end, or until it is to stop; what is done is saved now and then, as the job wants it. */
+  async #runProgram(task: Task, { runsMs, limitMs }: { runsMs: number; limitMs: number }): Promise<void> {
     const { random, time } = this.#world;
-    const runsMs = Number(task.spec.env.SIM_RUNS_MS ?? '1000');
-    while (time.nowMs < untilMs && !task.gone && !task.stop) {
-      const saves = task.spec.checkpoint !== null;
-      await this.#waitFor(
-        task,
-        Math.min(untilMs - time.nowMs, saves ? random.between(1_000, 5_000) : Infinity),
-      );
-      if (!saves || task.gone || task.stop || time.nowMs >= untilMs) continue;
-      await this.#save(task, Math.max(0, runsMs - ((task.runsUntil ?? time.nowMs) - time.nowMs)));
+    const endsAt = () => task.runsUntil ?? time.nowMs;
+    while (!task.gone && !task.stop) {
+      const { isCalm } = this.#world;
+      // Who is to meet the time limit still does.
+      if (isCalm && runsMs <= limitMs)
+        task.runsUntil = Math.min(endsAt(), time.nowMs + random.between(0, leftInCalmMs));
+      const leftMs = endsAt() + Math.min(0, limitMs - runsMs) - time.nowMs;
+      if (leftMs <= 0) return;
+      const saves = task.spec.checkpoint !== null && !isCalm;
+      await this.#waitFor(task, Math.min(leftMs, saves ? random.between(1_000, 5_000) : Infinity));
+      if (!saves || this.#world.isCalm || task.gone || task.stop || time.nowMs >= endsAt()) continue;
+      await this.#save(task, Math.max(0, runsMs - (endsAt() - time.nowMs)));
     }
   }
 

@@ -63,9 +63,10 @@ export async function openSimDatabase(url: string): Promise<SimDatabase> {
     clients,
     monitor,
     async reset() {
-      for (const { client } of clients) {
-        await client.query('rollback; reset all; select pg_advisory_unlock_all()');
-      }
+      // All at once: what one session still waits for may be a lock that another one holds.
+      await Promise.all(
+        clients.map(({ client }) => client.query('rollback; reset all; select pg_advisory_unlock_all()')),
+      );
       await monitor.query(`truncate ${names.join(', ')} restart identity`);
       await monitor.query('alter sequence sim.draws restart');
     },

@@ -9,6 +9,9 @@ import type { Deps, Orchestrators } from './orchestrators.ts';
 import type { Life } from './virtual-time.ts';
 import type { World } from './world.ts';
 
+/** A message is later than this only when it is lost, ms. */
+const lateMs = 10_000;
+
 /** The owner of a machine: pauses it, drains it, plans to need it, and opens it again, over the lossy network. */
 export class SimOwner {
   readonly #world: World;
@@ -45,7 +48,7 @@ export class SimOwner {
         if (this.#storms) await this.#wish();
       }
       // What a late copy of an earlier wish did is undone: its effect is asked for again until it stays.
-      await time.sleep(30_000);
+      await time.sleep(lateMs);
       await this.#insist('resume', (deps) => resumeMachine(deps.db, this.#machine));
       await this.#insist('stay', (deps) => planAbsence(deps.db, this.#machine, null));
       this.isContent = true;

@@ -55,7 +55,7 @@ export class SimRenter {
         await time.sleep(afterMs);
         const id = await this.#submit();
         if (random.chance(0.25)) {
-          await time.sleep(random.between(0, 40_000));
+          await time.sleep(random.between(0, 12_000));
           await this.#cancel(id);
         }
         this.pending -= 1;

@@ -115,6 +115,11 @@ export class World {
     setMaxListeners(0);
   }
 
+  /** The storm is over: no faults any more, and what is under way comes to its end. */
+  get isCalm(): boolean {
+    return this.weather === calm;
+  }
+
   say(line: string): void {
     this.trace.add(`${(this.time.elapsedMs / 1_000).toFixed(3)} ${line}`);
   }

@@ -55,7 +55,7 @@ export async function askOwnerHook(hook: Hook, spec: TaskSpec): Promise<HookAnsw
 }
 
 /** The program is the owner's, but it needs nothing of the agent's settings, some of which are secret. */
-const hookEnv = { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8' };
+const hookEnv = { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8', NODE_ENV: 'production' } as const;
 
 /** What an owner may know to decide. Values of variables are the renter's secrets; their names are not. */
 function jobForHook(spec: TaskSpec) {

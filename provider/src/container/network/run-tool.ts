@@ -18,7 +18,7 @@ export async function runTool(
   deadlineMs = DEADLINE_MS,
 ): Promise<string> {
   const child = spawn(command, args, {
-    env: { PATH: TOOL_PATH, LC_ALL: 'C' },
+    env: { PATH: TOOL_PATH, LC_ALL: 'C', NODE_ENV: 'production' },
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: deadlineMs,
     killSignal: 'SIGKILL',
