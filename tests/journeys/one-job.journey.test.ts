@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { auditBooks } from './books.ts';
@@ -51,6 +51,41 @@ describe('one job, from submit to bill', () => {
     expect(BigInt(before.available_micros) - BigInt(after.available_micros)).toBe(BigInt(job.cost_micros));
     expect(BigInt(after.earned_micros) - BigInt(before.earned_micros)).toBe(BigInt(job.cost_micros));
     expect(after.held_micros).toBe('0');
+  });
+
+  test('its receipt, once saved, is checked without the market; a changed digit is named and exits 1', async () => {
+    // The machine's signature of the last seconds may come after the end.
+    const saved = await until('the receipt with both signatures', 30, async () => {
+      const { code, stdout } = await run(['receipt', 'whole-path', '--json']);
+      const ran = code === 0 ? JSON.parse(stdout).receipt.tries[0].intervals.at(-1) : null;
+      return ran?.final && ran.agent_signature !== null && stdout;
+    });
+    const { receipt } = JSON.parse(saved);
+    const { cost_micros: cost } = await market.client.jobs.get('whole-path');
+    expect(receipt).toMatchObject({ cost_micros: cost, tries: [{ machine: { name: 'otter' } }] });
+    expect(receipt.tries[0].files).toMatchObject([{ path: 'deep/model.txt' }]);
+
+    const [file, keys] = [join(market.home, 'receipt.json'), join(market.home, 'keys.json')];
+    await writeFile(keys, await (await fetch(`${market.url}/v1/keys`)).text());
+    const nowhere = { COMPUTEFABRIC_URL: 'http://127.0.0.1:9', COMPUTEFABRIC_TOKEN: '' };
+    const check = async (text: string) => {
+      await writeFile(file, text);
+      return await run(['receipt', '--file', file, '--verify', '--keys', keys], nowhere);
+    };
+    const unchanged = await check(saved);
+    expect(unchanged.code, unchanged.stderr).toBe(0);
+    expect(unchanged.stdout).toContain('verified: signed by ed25519-');
+
+    const [attempt] = receipt.tries;
+    const other = { ...attempt, billed_ms: attempt.billed_ms + 1 };
+    const changed = await check(
+      JSON.stringify({ ...JSON.parse(saved), receipt: { ...receipt, tries: [other] } }),
+    );
+    expect(changed.code, changed.stdout).toBe(1);
+    expect(changed.stdout).toBe('');
+    expect(changed.stderr).toContain('tries[0].billed_ms');
+    expect(changed.stderr).toContain('was changed');
+    expect(changed.stderr).toContain('signature.value');
   });
 
   test('the container and everything of it is gone afterwards', async () => {
