@@ -7,7 +7,7 @@ export type JoinTokenResult =
   | { kind: 'token'; token: string; expiresAt: Date }
   | { kind: 'refused'; message: string };
 
-/** Makes a secret with which one machine can join as the viewer's, once, within the hour. */
+/** Makes a secret with which one machine can join as the viewer's, once, within 15 minutes. */
 export async function createJoinToken(): Promise<JoinTokenResult> {
   const session = await requireSession();
   try {

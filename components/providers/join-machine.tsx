@@ -47,7 +47,7 @@ export function JoinMachine({ orchestratorUrl }: JoinMachineProps) {
           <li className="pl-1.5">
             <p className="font-medium">Make a join token</p>
             <p className="mt-1 mb-2 text-muted-foreground">
-              It lets one machine join as yours, once, within an hour.
+              It lets one machine join as yours, once, within 15 minutes.
             </p>
             {token === null ? (
               <Button onClick={makeToken} disabled={pending}>

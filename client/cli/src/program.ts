@@ -500,10 +500,10 @@ function addMarketCommands(program: CfabCommand, run: RunCommand): void {
     .command('token')
     .description('Make a token with which one machine can join, once. It alone is written to stdout.')
     .example(
-      ['cfab machine token', 'valid for one hour'],
+      ['cfab machine token', 'valid for 15 minutes'],
       ['cfab machine token --expires 10m --json', 'as {token, expires_at}'],
     )
-    .option('--expires <duration>', 'valid for this long, 1m to 24h (default: 1h)')
+    .option('--expires <duration>', 'valid for this long, 1m to 24h (default: 15m)')
     .action((flags: { expires?: string }, command: CfabCommand) =>
       run(command.optsWithGlobals(), async (cli) =>
         (await import('./commands/machines.ts')).createJoinToken(cli, flags),
