@@ -16,6 +16,8 @@ import { sql } from 'drizzle-orm';
  * - `overdue`   a hold that has outlived its job by ten minutes
  * - `top-ups`   money taken in by card is what the paid top-ups come to
  * - `payouts`   what is on its way to an owner is exactly their open payouts, and each payout has the transfers of its state
+ * - `clearing`  money at Stripe is what top-ups, refunds, claims, payouts and the lines of its statement say, kind by kind
+ * - `budgets`   what a budget counts as reserved and spent is what its unsettled and settled jobs come to
  */
 export const auditRules = [
   'totals',
@@ -29,6 +31,8 @@ export const auditRules = [
   'overdue',
   'top-ups',
   'payouts',
+  'clearing',
+  'budgets',
 ] as const;
 export type AuditRule = (typeof auditRules)[number];
 
@@ -43,6 +47,11 @@ export interface AuditFinding {
 /** Findings of one audit: a fault that is everywhere is told by the first ones. */
 const mostFindings = 1_000;
 const overdueMinutes = 10;
+/**
+ * A settlement bears the moment at which its transaction began. One that began before a budget's period may have been
+ * counted in it, where it waited for the budget's lock this long; no later one is left out.
+ */
+const lateSettlementSeconds = 60;
 
 /** Re-adds the books from the transfers, in one statement and so at one moment. */
 export async function auditLedger(db: Db | Tx): Promise<AuditFinding[]> {
@@ -74,6 +83,36 @@ export async function auditLedger(db: Db | Tx): Promise<AuditFinding[]> {
       left join payout_reversals r on t.kind = 'payout-returned' and r.id = substr(t.id, length('payout-returned:') + 1)
       where t.kind in ('payout', 'payout-sent', 'payout-returned') or (t.kind = 'correction' and t.id like 'correction:payout%')
       group by 1
+    ), at_stripe as (
+      select t.kind, sum(case when t.credit_account_id = c.id then t.amount_micros else -t.amount_micros end) as micros
+      from ledger_transfers t join ledger_accounts c on c.kind = 'stripe_clearing' and c.id in (t.debit_account_id, t.credit_account_id)
+      -- A fee is booked with its payment; the line that says it may come later.
+      where t.kind <> 'correction'
+        and (t.kind <> 'stripe-fee' or exists (select from statement_lines l where t.id = 'stripe-fee:' || l.id))
+      group by t.kind
+    ), said as (
+      select 'top-up' as kind, -sum(amount_micros) as micros from top_ups where state = 'succeeded'
+      union all
+      select 'card-refund', sum(amount_micros) from card_refunds where state <> 'failed'
+      union all
+      select 'dispute-lost', sum(amount_micros) from card_disputes where state = 'lost'
+      union all
+      select 'payout-sent', sum(amount_micros) from payouts where method = 'stripe' and state in ('sent', 'paid', 'reversed')
+      union all
+      select 'payout-returned', -sum(r.amount_micros) from payout_reversals r
+      join payouts p on p.id = r.payout_id and p.method = 'stripe'
+      union all
+      select 'stripe-fee', sum(case when type = 'stripe_fee' then fee_micros - amount_micros else fee_micros end)
+      from statement_lines
+    ), counted as (
+      select b.id,
+        coalesce(sum(p.hold_micros) filter (where p.settled_at is null), 0) as reserved,
+        coalesce(sum(p.amount_micros) filter (where p.settled_at >= b.period_start), 0) as least,
+        coalesce(sum(p.amount_micros) filter (
+          where p.settled_at >= b.period_start - make_interval(secs => ${lateSettlementSeconds})), 0) as most
+      from budgets b left join (payments p join jobs j on j.id = p.job_id)
+        on p.user_id = b.user_id and (b.api_key_id is null or j.api_key_id = b.api_key_id)
+      group by b.id
     )
     select 'totals' as rule, coalesce(a.id, m.account_id) as subject,
       format('kept +%s −%s, added +%s −%s', a.credits_micros, a.debits_micros, m.credits, m.debits) as detail
@@ -136,6 +175,13 @@ export async function auditLedger(db: Db | Tx): Promise<AuditFinding[]> {
     where p.id is null or coalesce(x.taken, 0) <> p.amount_micros or p.returned_micros <> p.reversed
       or coalesce(x.sent, 0) <> case when p.state in ('sent', 'paid', 'reversed') then p.amount_micros else 0 end
       or coalesce(x.returned, 0) <> case when p.state = 'failed' then p.amount_micros else p.returned_micros end
+    union all
+    select 'clearing', coalesce(a.kind, s.kind), format('booked %s, said %s', coalesce(a.micros, 0), coalesce(s.micros, 0))
+    from at_stripe a full join said s on s.kind = a.kind where coalesce(a.micros, 0) <> coalesce(s.micros, 0)
+    union all
+    select 'budgets', b.id, format('reserved %s, holds %s; spent %s, jobs %s', b.reserved_micros, c.reserved, b.spent_micros, c.least)
+    from budgets b join counted c on c.id = b.id
+    where b.reserved_micros <> c.reserved or b.spent_micros not between c.least and c.most
     limit ${mostFindings}`);
   return rows.map(({ rule, subject, detail }) => ({ rule, subject, detail }));
 }
