@@ -1,7 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
+import { silentLogger } from '@computefabric/runtime/log';
 import { afterEach, expect, test, vi } from 'vitest';
+import { startControlServer } from './control/control-server.ts';
+import { runOwnerCommand } from './control/owner-command.ts';
 import { known, unknown } from './policy/readings.ts';
 import { AgentBench, ownerAway, testImage } from './testing/agent-bench.ts';
 import type { FakeLease } from './testing/fake-orchestrator.ts';
@@ -65,6 +68,31 @@ test('a pause frees the machine, survives the death of the agent, and lasts unti
   expect(bench.policy.status()).toMatchObject({ state: 'owner', reason: 'paused' });
   expect(await bench.policy.resume()).toMatchObject({ state: 'unclaimed', accepts_work: true });
   await running();
+});
+
+test('what the owner types reaches the job: a pause ends it, and resume brings work again', async () => {
+  bench = await AgentBench.open();
+  await bench.startAgent();
+  const { controlSocket: path, root: home } = bench.home;
+  const control = await startControlServer({ path, policy: bench.policy, log: silentLogger });
+  let printed = '';
+  const print = (text: string) => (printed += text);
+  try {
+    const lease = await running();
+    await until('the agent has looked', () => bench.policy.status().state === 'claimed');
+    expect(await runOwnerCommand(['status'], { home, out: print, err: print })).toBe(0);
+    expect(printed).toContain('A job runs.');
+    expect(await runOwnerCommand(['pause', '2h'], { home, out: print, err: print })).toBe(0);
+    await until('the job is gone', () => lease.state === 'released');
+    expect(lease.ended).toMatchObject({
+      reason: 'provider-left',
+      detail: 'The owner took the machine back.',
+    });
+    expect(await runOwnerCommand(['resume'], { home, out: print, err: print })).toBe(0);
+    await running();
+  } finally {
+    await control.close();
+  }
 });
 
 test('after-job and drain let what runs end by itself, and take nothing new', async () => {

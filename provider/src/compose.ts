@@ -11,6 +11,7 @@ import type { ContainerDriver } from './container/container-driver.ts';
 import { isContainerError } from './container/container-error.ts';
 import { DockerDriver } from './container/docker-driver.ts';
 import { parseEngineAddress } from './container/engine-address.ts';
+import { startControlServer } from './control/control-server.ts';
 import { ControlPlaneClient } from './control-plane/client.ts';
 import { obtainCredential } from './control-plane/credential.ts';
 import { startGuard } from './guard-process.ts';
@@ -85,6 +86,17 @@ export async function compose(
 
   const policy = await openPolicy(config, home, log);
   lifecycle.add('limits on the cards', () => policy.close());
+  // Before the machine has joined: its owner can pause an agent that waits for the market.
+  try {
+    const control = await startControlServer({ path: home.controlSocket, policy, log });
+    lifecycle.add('commands of the owner', () => control.close());
+  } catch (thrown) {
+    // A file system without sockets, or too long a path. The owner's file and a stop work all the same.
+    log.error(
+      { err: toError(thrown) },
+      'the agent takes no commands; give it a shorter PROVIDER_HOME on a local disk',
+    );
+  }
 
   const client = new ControlPlaneClient(config.orchestratorUrl);
   const signer = await obtainSigningKey(home);

@@ -139,6 +139,15 @@ export interface ProviderConfig {
   logLevel: LogLevel;
 }
 
+/**
+ * The agent's folder alone: commands to an agent that runs need no other setting.
+ *
+ * @throws ConfigError when it is wrong.
+ */
+export function parseHome(env: Readonly<Record<string, string | undefined>>): string {
+  return resolve(parseSettings(settings.pick({ PROVIDER_HOME: true }), env).PROVIDER_HOME);
+}
+
 /** What the owner lets jobs reach. */
 export interface OwnerNetwork {
   most: NetworkMode;

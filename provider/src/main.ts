@@ -5,16 +5,17 @@ import { createLogger, type Logger } from '@computefabric/runtime/log';
 import { longestGraceSeconds } from './admission/admit.ts';
 import { movingStateMs } from './agent.ts';
 import { compose, drainMs } from './compose.ts';
-import { parseConfig, type ProviderConfig } from './config.ts';
+import { parseConfig, parseHome } from './config.ts';
+import { runOwnerCommand } from './control/owner-command.ts';
 import { ReplacedError } from './control-plane/session.ts';
 import { exitCodes, StartError } from './start-error.ts';
 
 /** Closing the agent brings its tasks home: the slowest may take its whole grace time first. */
 const closeMs = longestGraceSeconds * 1_000 + drainMs + movingStateMs + 20_000;
 
-/** The agent: reads its settings, works until SIGTERM or SIGINT, leaves no container behind. */
+/** The agent, without a command: reads its settings, works until SIGTERM or SIGINT, leaves no container behind. */
 async function main(): Promise<void> {
-  const config = readConfig();
+  const config = readSettings(parseConfig);
   const log = createLogger('provider', config.logLevel);
   const lifecycle = new Lifecycle(log, closeMs);
   const stopping = new AbortController();
@@ -30,9 +31,9 @@ async function main(): Promise<void> {
   }
 }
 
-function readConfig(): ProviderConfig {
+function readSettings<T>(parse: (env: NodeJS.ProcessEnv) => T): T {
   try {
-    return parseConfig(process.env);
+    return parse(process.env);
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
     process.stderr.write(`${thrown.message}\n`);
@@ -48,4 +49,11 @@ function fail(error: Error, log: Logger): never {
   process.exit(error instanceof ReplacedError ? exitCodes['other-agent'] : 70);
 }
 
-await main();
+const words = process.argv.slice(2);
+if (words.length === 0) await main();
+else
+  process.exitCode = await runOwnerCommand(words, {
+    home: readSettings(parseHome),
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+  });

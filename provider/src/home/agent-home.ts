@@ -14,6 +14,8 @@ export interface AgentHome {
   agentId: string;
   /** Names the process that works in this folder. */
   agentLock: string;
+  /** Where the owner's commands arrive, in a folder of its own. */
+  controlSocket: string;
   /** Names the watchdog of this folder. */
   guardLock: string;
   /** What the watchdog did. */
@@ -37,6 +39,7 @@ export function agentHome(root: string): AgentHome {
     signingKey: join(root, 'signing-key.pem'),
     agentId: join(root, 'agent-id'),
     agentLock: join(root, 'agent.lock'),
+    controlSocket: join(root, 'control', 'agent.sock'),
     guardLock: join(root, 'guard.lock'),
     guardLog: join(root, 'guard.log'),
     tasks: join(root, 'tasks'),
