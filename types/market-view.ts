@@ -1,5 +1,6 @@
 import type { UserId } from '@computefabric/protocol/ids';
 import type { JobState } from '@computefabric/protocol/job-state';
+import type { OwnerNotice } from '@computefabric/protocol/owner-state';
 import type { Availability, ProviderState } from '@computefabric/protocol/provider-state';
 import type { JobListItem } from './job-view.ts';
 
@@ -54,6 +55,8 @@ export interface MachineView {
   /** What the owner wants of it, and until when. */
   availability: Availability;
   availabilityReason: string;
+  /** What the owner's rules on the machine said last; null when its agent does not tell. */
+  ownerNotice: OwnerNotice | null;
   availableAt: Date | null;
   vacateBy: Date | null;
   awayFrom: Date | null;

@@ -2,6 +2,7 @@ import { Cpu } from 'lucide-react';
 import Link from 'next/link';
 import { JobStateBadge } from '@/components/jobs/job-state-badge.tsx';
 import { ProviderStateBadge, providerStateMeaning } from '@/components/providers/provider-state-badge.tsx';
+import { OwnerNoticeLine } from '@/components/providers/owner-notice-line.tsx';
 import { AvailabilityMenu } from '@/components/providers/availability-menu.tsx';
 import { Ago } from '@/components/shell/ago.tsx';
 import { LocalTime } from '@/components/shell/local-time.tsx';
@@ -39,6 +40,7 @@ export function MachineCard({ machine, now }: { machine: MachineView; now: Date 
             {` · reliability ${(machine.reliability * 100).toFixed(1)} %`}
           </p>
           <Wishes machine={machine} />
+          {machine.state === 'online' ? <OwnerNoticeLine notice={machine.ownerNotice} /> : null}
         </div>
         <div className="flex flex-col gap-3 sm:items-end">
           <dl className="sm:text-right">
@@ -102,7 +104,9 @@ export function MachineCard({ machine, now }: { machine: MachineView; now: Date 
           </div>
           {machine.running.length === 0 ? (
             <p className="text-sm text-muted-foreground">
-              {machine.state === 'online' && machine.availability === 'open'
+              {machine.state === 'online' &&
+              machine.availability === 'open' &&
+              machine.ownerNotice?.accepts_work !== false
                 ? 'Nothing. Ready for a job.'
                 : 'Nothing.'}
             </p>

@@ -50,6 +50,7 @@ export async function listMachines(db: Db, viewer: Viewer): Promise<{ machines: 
       state: machine.state,
       availability: machine.availability,
       availabilityReason: machine.availabilityReason,
+      ownerNotice: machine.ownerNotice,
       availableAt: machine.availabilityUntil,
       vacateBy: machine.vacateBy,
       awayFrom: machine.awayFrom,

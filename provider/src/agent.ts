@@ -211,6 +211,10 @@ export class Agent implements SessionTasks {
     }
   }
 
+  ownerNotice(): ReturnType<SessionTasks['ownerNotice']> {
+    return this.#options.policy.notice();
+  }
+
   images(): readonly string[] | undefined {
     return this.#options.images.names;
   }

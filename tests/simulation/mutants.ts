@@ -99,7 +99,7 @@ export const mutants: Record<string, readonly Edit[]> = {
     },
     {
       file: 'orchestrator/src/matching/fleet.ts',
-      find: " || view.availability !== 'open'",
+      find: "      view.availability !== 'open' ||\n",
       put: '',
     },
   ],

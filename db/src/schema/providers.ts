@@ -1,11 +1,22 @@
 import type { ProviderId, UserId } from '@computefabric/protocol/ids';
 import { limits } from '@computefabric/protocol/limits';
 import { networkModes } from '@computefabric/protocol/network';
+import type { OwnerNotice } from '@computefabric/protocol/owner-state';
 import { sandboxes } from '@computefabric/protocol/protection';
 import { availabilities, providerStates } from '@computefabric/protocol/provider-state';
 import { trustTiers } from '@computefabric/protocol/trust-tier';
 import { sql } from 'drizzle-orm';
-import { bigint, boolean, check, index, integer, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
 import { micros, moment, oneOf } from '../columns.ts';
 import { users } from './users.ts';
 
@@ -74,6 +85,8 @@ export const providers = pgTable(
     /** A planned absence: jobs that may run into it are not placed, those that do are moved. */
     awayFrom: moment(),
     awayUntil: moment(),
+    /** What the owner's rules on the machine said last; null when its agent does not tell. */
+    ownerNotice: jsonb().$type<OwnerNotice>(),
     /** It has just not taken an offer, and is offered nothing until then; rest.store.ts. */
     restsUntil: moment(),
     lastSeenAt: moment(),

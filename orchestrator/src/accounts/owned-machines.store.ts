@@ -51,6 +51,7 @@ export async function listMachinesOf(db: Db, ownerId: UserId, only?: ProviderId)
     state: row.state,
     availability: row.availability,
     availability_reason: row.availabilityReason,
+    owner_notice: row.ownerNotice,
     available_at: row.availabilityUntil?.toISOString() ?? null,
     vacate_by: row.vacateBy?.toISOString() ?? null,
     away_from: row.awayFrom?.toISOString() ?? null,

@@ -5,6 +5,7 @@ import { holdingLeaseStates } from '@computefabric/protocol/lease-state';
 import { and, asc, eq, sql } from 'drizzle-orm';
 import { idsPerSignal } from '../background/signals.ts';
 import type { JobNeeds } from '../matching/machine-view.ts';
+import { ownerAccepts } from '../providers/owner-notice.store.ts';
 
 /* Grants are made for many jobs at once: each of these is one statement, whatever their number. */
 
@@ -29,6 +30,7 @@ export async function lockOpenProviders(tx: Tx, ids: readonly ProviderId[]) {
         sql`${providers.id} = any(${sql.param([...ids])}::text[])`,
         eq(providers.state, 'online'),
         eq(providers.availability, 'open'),
+        ownerAccepts,
         sql`(${providers.restsUntil} is null or ${providers.restsUntil} <= now())`,
       ),
     )

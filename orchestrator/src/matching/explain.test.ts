@@ -175,12 +175,17 @@ describe('what is told', () => {
     const paused = testMachine('one', { availability: 'paused' });
     const waiting = tell(anyNeeds, [busyMachine(paused, 30), testMachine('small', { gpus: [] })]);
     expect(waiting.summary).toBe(
-      '1 machine would fit but takes no new work now: paused, draining or offline.',
+      '1 machine would fit but takes no new work now: paused, draining, offline or not lent at this moment.',
     );
     expect(waiting.suggestion).toBe(
       'Run without a GPU, and leave out what is asked of it (--gpus 0). 1 machine would do, such as small (no GPU).',
     );
     expect(tell(anyNeeds, [paused]).suggestion).toContain('Machine one would do when its owner');
+    const used = tell(anyNeeds, [testMachine('one', { ownerAccepts: false })]);
+    expect(used.filters.map(({ sentence }) => sentence)).toEqual([
+      "1 machine: not lent at this moment, by their owners' rules",
+    ]);
+    expect(used.suggestion).toBe("Machine one would do when its owner's rules let it work again.");
   });
 
   test('where more than one thing would have to change, that is said', () => {

@@ -80,7 +80,7 @@ function summarize(
   if (machines.every((machine) => machine.state !== 'online')) return 'No machine is online.';
   const asleep = failures.filter(onlyAsleep).length;
   if (asleep > 0)
-    return `${machineCount(asleep)} would fit but ${asleep === 1 ? 'takes' : 'take'} no new work now: paused, draining or offline.`;
+    return `${machineCount(asleep)} would fit but ${asleep === 1 ? 'takes' : 'take'} no new work now: paused, draining, offline or not lent at this moment.`;
   return 'No machine on the market fits this job.';
 }
 
@@ -89,7 +89,7 @@ function onlyAsleep(failed: readonly Filter[]): boolean {
   return failed.length > 0 && failed.every(({ name }) => asleepNames.has(name));
 }
 
-const asleepNames: ReadonlySet<FilterName> = new Set(['online', 'availability', 'busy', 'resting']);
+const asleepNames: ReadonlySet<FilterName> = new Set(['online', 'availability', 'owner', 'busy', 'resting']);
 
 /**
  * The smallest single change, in words with the flag to use and as a field of the job file. With it the job would
@@ -123,6 +123,11 @@ function suggest(
       change: null,
     };
   const kept = online.find((machine) => onlyAsleep(compileNeeds(needs).failures(machine)));
+  if (kept?.availability === 'open')
+    return {
+      suggestion: `Machine ${kept.name} would do when its owner's rules let it work again.`,
+      change: null,
+    };
   if (kept)
     return {
       suggestion: `Machine ${kept.name} would do when its owner gives it work again (cfab machine resume, if it is yours).`,

@@ -24,6 +24,13 @@ const rows: Row[] = [
     words: 'paused or draining',
   },
   {
+    rule: 'owner',
+    asked: {},
+    fails: { ownerAccepts: false },
+    passes: { ownerAccepts: true },
+    words: "not lent at this moment, by their owners' rules",
+  },
+  {
     rule: 'region',
     asked: { regions: ['eu-west', 'lab'] },
     fails: { region: '' },

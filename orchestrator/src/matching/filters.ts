@@ -10,6 +10,7 @@ import type { JobNeeds, MachineView } from './machine-view.ts';
 export type FilterName =
   | 'online'
   | 'availability'
+  | 'owner'
   | 'region'
   | 'tier'
   | 'reliability'
@@ -113,6 +114,12 @@ export const filters: readonly Filter[] = [
     name: 'availability',
     fails: (machine) => machine.availability !== 'open',
     sentence: () => 'paused or draining',
+  },
+  {
+    name: 'owner',
+    momentary: true,
+    fails: (machine) => !machine.ownerAccepts,
+    sentence: () => "not lent at this moment, by their owners' rules",
   },
   {
     name: 'region',

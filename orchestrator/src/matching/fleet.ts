@@ -71,7 +71,12 @@ export class Fleet {
   set(view: MachineView, nowMs: number): void {
     this.remove(view.id);
     if (view.restsInMs !== null) this.#restingUntilMs.set(view.id, nowMs + view.restsInMs);
-    if (view.state !== 'online' || view.availability !== 'open' || view.restsInMs !== null) {
+    if (
+      view.state !== 'online' ||
+      view.availability !== 'open' ||
+      !view.ownerAccepts ||
+      view.restsInMs !== null
+    ) {
       // What runs there is still its renters' share of the market.
       if (view.running.length > 0) this.#keepUsageOnly(view, nowMs);
       return;

@@ -35,6 +35,8 @@ export interface MachineView {
   reliabilityMilli: number;
   cachedImages: readonly string[];
   availability: Availability;
+  /** The owner's rules on the machine let it take work now. */
+  ownerAccepts: boolean;
   /** Milliseconds until it is expected to be taken away by its owner; null when no absence is planned. */
   awayInMs: number | null;
   /** Milliseconds until it is offered something again, after offers that it did not take; null at all other times. */

@@ -7,6 +7,7 @@ import { endReasonCodes, endReasonRow } from '@computefabric/protocol/end-reason
 import type { GpuId, GroupId, ProviderId, UserId } from '@computefabric/protocol/ids';
 import { holdingLeaseStates } from '@computefabric/protocol/lease-state';
 import { and, asc, eq, inArray, ne, type SQLWrapper, sql } from 'drizzle-orm';
+import { ownerAccepts } from '../providers/owner-notice.store.ts';
 import type { MachineView } from './machine-view.ts';
 
 /** The cards of machines as they were read, by machine: they change with a session's hello only. */
@@ -54,7 +55,7 @@ export async function loadMachines(
     known,
   );
   const leasesOf = byProvider(leaseRows);
-  return machineRows.map(({ provider, awayInMs, restsInMs }) => {
+  return machineRows.map(({ provider, ownerAccepts, awayInMs, restsInMs }) => {
     const taken = leasesOf.get(provider.id) ?? [];
     const takenOfGpu = new Map<GpuId, number>();
     for (const lease of taken) {
@@ -87,6 +88,7 @@ export async function loadMachines(
       reliabilityMilli: provider.reliabilityMilli,
       cachedImages: provider.cachedImages,
       availability: provider.availability,
+      ownerAccepts,
       awayInMs,
       restsInMs,
       running: taken,
@@ -124,6 +126,7 @@ const machineColumns = {
     cachedImages: providers.cachedImages,
     availability: providers.availability,
   },
+  ownerAccepts: ownerAccepts.as('owner_accepts'),
   // Until a planned absence; 0 while it lasts, null without one.
   awayInMs: sql<number | null>`case
     when ${providers.awayFrom} is null or ${providers.awayUntil} <= now() then null

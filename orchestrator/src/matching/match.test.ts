@@ -186,6 +186,7 @@ describe('placing jobs', () => {
   test('a machine that takes no work is not used, whatever its state', () => {
     const closed = [
       machine('paused', [rtx4090], { availability: 'paused' }),
+      machine('owner is there', [rtx4090], { ownerAccepts: false }),
       machine('draining', [rtx4090], { state: 'draining' }),
       machine('offline', [rtx4090], { state: 'offline' }),
     ];

@@ -8,7 +8,8 @@ export function viewOffer(machine: MachineView): Offer {
     provider_id: machine.id,
     provider_name: machine.name,
     state: machine.state,
-    availability: machine.availability,
+    // What it takes is what renters ask for; whose word it is that says no is not their business.
+    availability: machine.availability === 'open' && !machine.ownerAccepts ? 'paused' : machine.availability,
     reliability: machine.reliabilityMilli / 1_000,
     gpu: models.length === 0 ? null : models.join(', '),
     vram_mib: machine.gpus.length === 0 ? null : Math.min(...machine.gpus.map((gpu) => gpu.memoryMib)),

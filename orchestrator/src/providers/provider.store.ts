@@ -2,6 +2,7 @@ import type { Db, Tx } from '@computefabric/db/client';
 import { gpus } from '@computefabric/db/schema/gpus';
 import { providers } from '@computefabric/db/schema/providers';
 import { type GpuId, newId, type ProviderId, type UserId } from '@computefabric/protocol/ids';
+import type { OwnerNotice } from '@computefabric/protocol/owner-state';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
 import { providerMachine, type ProviderState } from '@computefabric/protocol/provider-state';
 import { and, eq, inArray, notInArray, sql } from 'drizzle-orm';
@@ -69,6 +70,13 @@ export async function arePresent(tx: Tx, providerId: ProviderId, ids: readonly G
   return rows.length === ids.length;
 }
 
+/** What a machine says of itself when it opens a session. */
+interface HelloFacts {
+  agentVersion: string;
+  inventory: Inventory;
+  ownerNotice: OwnerNotice | null;
+}
+
 /**
  * Opens the machine's next session with what it has now; null when it is suspended. Calls of the session
  * before are stale from here on.
@@ -76,8 +84,7 @@ export async function arePresent(tx: Tx, providerId: ProviderId, ids: readonly G
 export async function openSession(
   tx: Tx,
   providerId: ProviderId,
-  agentVersion: string,
-  inventory: Inventory,
+  { agentVersion, inventory, ownerNotice }: HelloFacts,
 ): Promise<ProviderRow | null> {
   const [row] = await tx
     .update(providers)
@@ -106,6 +113,7 @@ export async function openSession(
       diskNote: inventory.disk_note,
       sandbox: inventory.sandbox,
       cachedImages: inventory.cached_images,
+      ownerNotice,
       lastSeenAt: sql`now()`,
     })
     .where(

@@ -12,6 +12,7 @@ import { answerTo, keepAlive } from './keep-alive.ts';
 import { lockLease, releaseLease } from '../leases/lease.store.ts';
 import type { LeaseDeps } from '../leases/lease-deps.ts';
 import { insertProviderKey } from '../metering/metering.store.ts';
+import { refuseBelowFloor } from '../pricing/price-floor.ts';
 import { openSession, replaceGpus } from '../providers/provider.store.ts';
 
 type HelloBody = z.output<NonNullable<typeof hello.body>>;
@@ -19,14 +20,21 @@ type HelloBody = z.output<NonNullable<typeof hello.body>>;
 /**
  * A machine says hello, after a start or a restart: it gets a new session, its tries that it still holds go on
  * under it, and those that it no longer knows are over at once instead of when their lease runs out.
+ *
+ * @throws AppError `request/invalid` for a price below the operator's floor, `provider/suspended`, `provider/key-taken`
  */
 export async function openProviderSession(
   deps: LeaseDeps,
   providerId: ProviderId,
   body: HelloBody,
 ): Promise<{ session: number; tasks: TaskAnswer[] }> {
+  refuseBelowFloor(body.inventory, deps.settings.priceFloorPerGpuHourMicros);
   const session = await deps.db.transaction(async (tx) => {
-    const provider = await openSession(tx, providerId, body.agent_version, body.inventory);
+    const provider = await openSession(tx, providerId, {
+      agentVersion: body.agent_version,
+      inventory: body.inventory,
+      ownerNotice: body.owner_notice ?? null,
+    });
     if (!provider) throw new AppError('provider/suspended');
     await replaceGpus(tx, providerId, body.inventory.gpus);
     if (body.signing_key !== undefined) {

@@ -26,6 +26,7 @@ export function testMachine(name: string, change: Partial<MachineView> = {}): Ma
     reliabilityMilli: 950,
     cachedImages: [],
     availability: 'open',
+    ownerAccepts: true,
     awayInMs: null,
     restsInMs: null,
     running: [],

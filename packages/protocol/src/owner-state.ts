@@ -65,7 +65,7 @@ export const ownerProfiles = ['server', 'desktop', 'night', 'manual'] as const;
 export const ownerProfile = z.enum(ownerProfiles).meta({ id: 'OwnerProfile' });
 export type OwnerProfile = z.infer<typeof ownerProfile>;
 
-/** What an agent tells of its owner's rules, whenever it changes. */
+/** What an agent says of its owner's rules to the owner. */
 export const ownerReport = z
   .strictObject({
     state: ownerState,
@@ -77,6 +77,15 @@ export const ownerReport = z
   })
   .meta({ id: 'OwnerReport' });
 export type OwnerReport = z.infer<typeof ownerReport>;
+
+/** What of it the market is told: codes, and never which program runs or how warm it is. */
+export const ownerNotice = ownerReport.omit({ sentence: true, profile: true }).meta({ id: 'OwnerNotice' });
+export type OwnerNotice = z.infer<typeof ownerNotice>;
+
+/** Why a machine takes no new work, in words for its owner; null when it takes work, or its agent does not tell. */
+export function whyNoWork(notice: OwnerNotice | null): string | null {
+  return notice === null || notice.accepts_work ? null : ownerReasons[notice.reason].owner;
+}
 
 /** Kinds of jobs that an owner may refuse. */
 export const jobKinds = ['gpu', 'cpu', 'on-demand', 'spot'] as const;

@@ -3,6 +3,7 @@ import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventor
 import { newId } from '@computefabric/protocol/ids';
 import { startedLease } from '@computefabric/protocol/provider-api/v1/leases';
 import type { JobId } from '@computefabric/protocol/ids';
+import type { OwnerNotice } from '@computefabric/protocol/owner-state';
 import type { KeptState, TaskSpec, Verdict } from '@computefabric/protocol/provider-api/v1/session';
 import { fenceHeader } from '@computefabric/protocol/provider-api/v1/common';
 import type { MeteringRecord } from '@computefabric/protocol/receipts/metering';
@@ -73,6 +74,10 @@ class Tasks implements SessionTasks {
   }
   kept() {
     return { version: this.keptVersion, states: this.keptStates };
+  }
+  owner: OwnerNotice = { state: 'unclaimed', reason: 'ready', accepts_work: true, until: null };
+  ownerNotice() {
+    return this.owner;
   }
   images() {
     return this.imageNames;
@@ -281,6 +286,23 @@ test('what the machine keeps is told at first and when it has changed, and what 
   await market.until('it is told again', () => tasks.forgotten.length > 0);
   expect(tasks.forgotten).toEqual([over]);
   expect(market.keptStates).toHaveLength(2);
+});
+
+test('what the owner’s rules say is told at the start and when it has changed, not with every heartbeat', async () => {
+  const tasks = new Tasks();
+  const { session } = await connect(tasks);
+  await market.until('it is told', () => market.ownerNotices.length === 1);
+  expect(market.hellos[0]?.owner_notice).toEqual(tasks.owner);
+  const beats = market.countOf('heartbeatProvider');
+  // An end that moves is no news by itself.
+  tasks.owner = { ...tasks.owner, until: '2026-03-01T22:00:00Z' };
+  session.beatSoon();
+  await market.until('some more heartbeats', () => market.countOf('heartbeatProvider') > beats + 2);
+  expect(market.ownerNotices).toHaveLength(1);
+  tasks.owner = { state: 'owner', reason: 'person', accepts_work: false, until: null };
+  session.beatSoon();
+  await market.until('it is told again', () => market.ownerNotices.length === 2);
+  expect(market.ownerNotices.at(-1)).toEqual(tasks.owner);
 });
 
 test('which images are here is told when that has changed, and the answer says which are wanted', async () => {

@@ -1,6 +1,7 @@
 import type { Contract } from '@computefabric/protocol/contract';
 import type { JobId } from '@computefabric/protocol/ids';
 import { limits } from '@computefabric/protocol/limits';
+import type { OwnerNotice } from '@computefabric/protocol/owner-state';
 import { sessionHeader } from '@computefabric/protocol/provider-api/v1/common';
 import type { Inventory } from '@computefabric/protocol/provider-api/v1/inventory';
 import {
@@ -61,6 +62,8 @@ export interface SessionTasks {
   images(): readonly string[] | undefined;
   /** Images that many jobs ask for. */
   wantedImages(references: readonly string[]): void;
+  /** What the owner's rules say now. */
+  ownerNotice(): OwnerNotice;
   /** State that the market knows not to be needed any more. */
   forget(jobIds: readonly JobId[]): void;
 }
@@ -112,6 +115,8 @@ const longestOutageMs = 300_000;
 const tellKeptEveryMs = 60_000;
 /** Which images are here is told again, for the answer says which ones are asked for. */
 const tellImagesEveryMs = 300_000;
+/** What the owner's rules say is told again, should an older word have arrived after a newer one. */
+const tellOwnerEveryMs = 60_000;
 /** News that come together share one heartbeat. */
 const coalesceMs = 25;
 
@@ -239,6 +244,7 @@ export class Session {
               inventory,
               tasks: held,
               signing_key: this.#options.signingKey,
+              owner_notice: tasks.ownerNotice(),
             },
           },
           { bearer, deadlineMs: callDeadlineMs, signal },
@@ -284,6 +290,7 @@ export class Session {
     let told: { version: number; at: Moment } | null = null;
     let toldImages: string | undefined;
     let toldImagesAt: Moment | undefined;
+    let toldOwner: { key: string; at: Moment } | null = null;
     while (!signal.aborted) {
       const delayMs =
         failures === 0
@@ -305,16 +312,21 @@ export class Session {
         const imagesDue =
           images !== undefined &&
           (toldImages !== imagesText || !toldImagesAt || msBetween(toldImagesAt, sentAt) > tellImagesEveryMs);
+        const owner = tasks.ownerNotice();
+        const ownerDue =
+          toldOwner?.key !== keyOf(owner) || msBetween(toldOwner.at, sentAt) > tellOwnerEveryMs;
         const body = {
           tasks: beating,
           ...(isDue ? { kept_states: kept.states } : {}),
           ...(imagesDue ? { cached_images: [...images] } : {}),
+          ...(ownerDue ? { owner_notice: owner } : {}),
         };
         const reply = await this.#callOnce(heartbeat, session, { body }, { deadlineMs }, signal);
         this.#applyVerdicts(beating, reply.tasks, {
           at: sentAt,
           leaseTtlSeconds: reply.lease_ttl_seconds,
         });
+        if (ownerDue) toldOwner = { key: keyOf(owner), at: sentAt };
         if (isDue) told = { version: kept.version, at: sentAt };
         tasks.forget(reply.forget_states);
         if (imagesDue) {
@@ -450,6 +462,11 @@ export class Session {
       if (answer?.metering) this.#options.tasks.metered(lease_id, answer.metering);
     }
   }
+}
+
+/** Another one when there is something to tell: an end that moves with each touch of a key is none. */
+function keyOf({ state, reason, accepts_work: accepts }: OwnerNotice): string {
+  return [state, reason, accepts].join();
 }
 
 /** The market does not take this bearer, which another one may put right. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   beyondOwnerLimits,
   type OwnerLimits,
+  type OwnerNotice,
   type OwnerProfile,
   type OwnerReport,
   ownerReasons,
@@ -129,7 +130,13 @@ export class OwnerPolicy {
     return this.#now().acceptsWork;
   }
 
-  /** For the market. */
+  /** For the market: nothing that a detail of the machine is named in. */
+  notice(): OwnerNotice {
+    const { state, reason, accepts_work, until } = this.report();
+    return { state, reason, accepts_work, until };
+  }
+
+  /** In words for the owner. */
   report(): OwnerReport {
     const { state, reason, sentence, acceptsWork, untilMs } = this.#now();
     return {

@@ -11,6 +11,7 @@ import {
   enrolmentText,
   signatureSeconds,
 } from '@computefabric/protocol/provider-api/v1/machine-key';
+import type { OwnerNotice } from '@computefabric/protocol/owner-state';
 import { fenceHeader, sessionHeader } from '@computefabric/protocol/provider-api/v1/common';
 import * as leaseApi from '@computefabric/protocol/provider-api/v1/leases';
 import * as sessionApi from '@computefabric/protocol/provider-api/v1/session';
@@ -87,6 +88,8 @@ export class FakeOrchestrator {
   /** What it has said of its images, each time, and what is answered. */
   readonly cachedImages: string[][] = [];
   wantedImages: string[] = [];
+  /** What its heartbeats have said of its owner's rules, each time. */
+  readonly ownerNotices: OwnerNotice[] = [];
   /** What jobs with a login have brought. */
   registryLogin: { username: string; password: string } | null = null;
   /** Jobs that will not come again. */
@@ -444,6 +447,7 @@ export class FakeOrchestrator {
     if (body.kept_states) this.keptStates.push(body.kept_states);
     const named = (body.kept_states ?? []).map(({ job_id }) => job_id);
     const forget_states = named.filter((id) => this.overJobs.has(id));
+    if (body.owner_notice) this.ownerNotices.push(body.owner_notice);
     if (body.cached_images) this.cachedImages.push(body.cached_images);
     return {
       lease_ttl_seconds: this.#settings.leaseTtlSeconds,

@@ -1,5 +1,6 @@
 import Link from 'next/link';
 import { notFound } from 'next/navigation';
+import { OwnerNoticeLine } from '@/components/providers/owner-notice-line.tsx';
 import { TriesTable } from '@/components/providers/tries-table.tsx';
 import { LiveRefresh } from '@/components/shell/live-refresh.tsx';
 import { PageHeader } from '@/components/shell/page-header.tsx';
@@ -32,6 +33,7 @@ export default async function MachinePage({ params, searchParams }: MachinePageP
         title={machine.name}
         description={`What it was given, newest first. Reliability ${(machine.reliability * 100).toFixed(1)} %.`}
       />
+      {machine.state === 'online' ? <OwnerNoticeLine notice={machine.owner_notice} /> : null}
       <Card className="overflow-hidden">
         <TriesTable tries={tries} />
       </Card>

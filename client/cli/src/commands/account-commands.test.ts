@@ -263,6 +263,18 @@ describe('what an owner wants of a machine', () => {
     expect(drained.stderr).toContain(`What still runs at ${when} moves`);
   });
 
+  test('a machine that its owner keeps back says why, and until when where that is known', async () => {
+    const machine = sampleMachine({
+      owner_notice: { state: 'owner', reason: 'person', accepts_work: false, until: when },
+    });
+    bench.market.on(listMachines, () => ({ items: [machine] }));
+    const shown = await bench.run(['machine', 'show', 'cobalt']);
+    expect(shown.stdout).toContain(
+      `not now: Keyboard or mouse is in use. Until ${when}, as far as is known.`,
+    );
+    expect((await bench.run(['machine', 'list'])).stdout).toContain('online, not lent now (person)');
+  });
+
   test('an absence takes moments from now; half of one, or none, is a mistake', async () => {
     const machine = sampleMachine();
     bench.market

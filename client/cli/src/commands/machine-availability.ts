@@ -2,6 +2,7 @@ import type { Client } from '@computefabric/api-client/client';
 import { formatSeconds, parseDuration, parseSince } from '@computefabric/protocol/grammar/durations';
 import { nearest } from '@computefabric/protocol/grammar/similar';
 import { formatThere } from '@computefabric/protocol/grammar/sizes';
+import { whyNoWork } from '@computefabric/protocol/owner-state';
 import type { Machine } from '@computefabric/protocol/user-api/machines';
 import type { Cli } from '../cli.ts';
 import { CliError, usageError } from '../errors/cli-error.ts';
@@ -110,8 +111,12 @@ export async function planMaintenance(
 export function availabilityText(machine: Machine): string {
   const why = machine.availability_reason === '' ? '' : ` (${plainText(machine.availability_reason)})`;
   switch (machine.availability) {
-    case 'open':
-      return 'yes';
+    case 'open': {
+      const ownerWhy = whyNoWork(machine.owner_notice);
+      if (ownerWhy === null) return 'yes';
+      const until = machine.owner_notice?.until ?? null;
+      return `not now: ${ownerWhy}${until ? ` Until ${until}, as far as is known.` : ''}`;
+    }
     case 'paused':
       return `paused${machine.available_at ? ` until ${machine.available_at}` : ''}${why}`;
     case 'draining':
@@ -154,8 +159,11 @@ function effectText(machine: Machine): string {
   const jobs =
     count === 1 ? 'Its job goes on.' : count === 0 ? 'It has no jobs.' : `Its ${count} jobs go on.`;
   switch (machine.availability) {
-    case 'open':
-      return `takes work.${away}`;
+    case 'open': {
+      const ownerWhy = whyNoWork(machine.owner_notice);
+      if (ownerWhy === null) return `takes work.${away}`;
+      return `takes work as soon as its owner's rules let it. Now: ${ownerWhy}${away}`;
+    }
     case 'paused':
       return `takes no new work${machine.available_at ? ` until ${machine.available_at}` : ''}. ${jobs}${away}`;
     case 'draining':

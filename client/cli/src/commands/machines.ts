@@ -8,6 +8,8 @@ import { reliabilityText } from './machine-availability.ts';
 import { plainText } from '../terminal/plain-text.ts';
 import { table } from '../terminal/table.ts';
 import { formatThere } from '@computefabric/protocol/grammar/sizes';
+import { whyNoWork } from '@computefabric/protocol/owner-state';
+import type { Machine } from '@computefabric/protocol/user-api/machines';
 
 /** `machine list`: your own machines. */
 export async function listMachines(cli: Cli): Promise<number> {
@@ -23,7 +25,7 @@ export async function listMachines(cli: Cli): Promise<number> {
   }
   const rows = items.map((machine) => [
     plainText(machine.name),
-    machine.availability === 'open' ? machine.state : `${machine.state}, ${machine.availability}`,
+    stateText(machine),
     gpuCounts(
       machine.gpus.map(({ name, simulated }) => `${shortGpu(name)}${simulated ? ' (simulated)' : ''}`),
     ),
@@ -47,6 +49,14 @@ export async function listMachines(cli: Cli): Promise<number> {
   ];
   for (const line of table(columns, rows)) cli.print(line);
   return exitCode('ok');
+}
+
+/** `online`, or `online, paused`, or `online, not lent now` with what the owner's rules say. */
+function stateText({ state, availability, owner_notice: notice }: Machine): string {
+  if (availability !== 'open') return `${state}, ${availability}`;
+  return state === 'online' && whyNoWork(notice) !== null
+    ? `${state}, not lent now (${notice?.reason})`
+    : state;
 }
 
 /** `machine token`: a secret with which one machine can join, once. It is the data of this command. */

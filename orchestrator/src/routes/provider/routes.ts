@@ -42,6 +42,7 @@ import { openProviderSession } from '../../sessions/open-session.ts';
 import { lookForMany, pollOffers, ToldOffers } from '../../sessions/poll-offers.ts';
 import { leaveMarket, touchSession, touchSessions } from '../../providers/provider.store.ts';
 import { imageNotes } from '../../sessions/note-images.ts';
+import { noteOwner } from '../../sessions/note-owner.ts';
 import { recordHeartbeat } from '../../sessions/record-heartbeat.ts';
 import { appendLogChunks, appendSmallBatch } from '../../run-logs/append-log-chunks.ts';
 
@@ -148,6 +149,8 @@ export function providerRoutes(deps: ProviderRouteDeps): BoundRoute[] {
       const tasks = await recordHeartbeat(deps, caller.providerId, body.tasks);
       await meterTasks(deps.meter, caller.providerId, body.tasks, tasks);
       if (seen === 'offline') await touchSession(db, caller.providerId, Number(headers[sessionHeader]));
+      if (body.owner_notice)
+        await noteOwner(deps, caller.providerId, Number(headers[sessionHeader]), body.owner_notice);
       const forget = body.kept_states && (await noteKeptStates(deps, caller.providerId, body.kept_states));
       const wanted = body.cached_images && (await noteImages(deps, caller.providerId, body.cached_images));
       return {

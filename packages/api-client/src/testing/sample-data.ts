@@ -234,6 +234,7 @@ export function sampleMachine(overrides: Partial<Machine> = {}): Machine {
     state: 'online',
     availability: 'open',
     availability_reason: '',
+    owner_notice: null,
     available_at: null,
     vacate_by: null,
     away_from: null,

@@ -5,6 +5,7 @@ import { endReason } from '../end-reason.ts';
 import { gpuId, jobId, leaseId, providerId } from '../ids.ts';
 import { leaseState } from '../lease-state.ts';
 import { microsString } from '../money.ts';
+import { ownerNotice } from '../owner-state.ts';
 import { protection } from '../protection.ts';
 import { limits } from '../limits.ts';
 import { availability, providerState } from '../provider-state.ts';
@@ -17,6 +18,9 @@ export const machine = z
     state: providerState.describe('What is so.'),
     availability: availability.describe('What its owner wants: only an open machine gets new work.'),
     availability_reason: z.string(),
+    owner_notice: ownerNotice
+      .nullable()
+      .describe("What the owner's rules on the machine said last; null when its agent does not tell."),
     available_at: timestamp.nullable().describe('Open again by itself from then on.'),
     vacate_by: timestamp.nullable().describe('Draining: what still runs then is stopped and moved.'),
     away_from: timestamp.nullable().describe('A planned absence: what still runs then is moved.'),

@@ -13,7 +13,9 @@ export const offer = z
     provider_id: providerId,
     provider_name: z.string(),
     state: providerState,
-    availability: availability.describe('Only an open machine takes new work.'),
+    availability: availability.describe(
+      "Only an open machine takes new work; one that its owner's rules keep back now is paused.",
+    ),
     reliability: z.number().min(0).max(1).describe('Of its latest tries, the part brought to their end.'),
     gpu: z.string().nullable().describe('Model of its GPUs; null on a machine without.'),
     vram_mib: z.number().int().nullable(),

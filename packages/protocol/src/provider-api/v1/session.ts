@@ -7,6 +7,7 @@ import { desiredState, taskState } from '../../lease-state.ts';
 import { limits } from '../../limits.ts';
 import { microsString } from '../../money.ts';
 import { networkMode } from '../../network.ts';
+import { ownerNotice } from '../../owner-state.ts';
 import { countersignature, meteringRecord, publicKey, signature } from '../../receipts/metering.ts';
 import { checkpoint } from '../../user-api/run-terms.ts';
 import { sessionHeaders } from './common.ts';
@@ -105,6 +106,8 @@ export const hello = defineContract({
     tasks: z.array(heldTask).max(256),
     // Agents of before 0.2 have no key: their metering is signed by the market alone.
     signing_key: publicKey.optional().describe('The key that the machine signs its metering with.'),
+    // An agent that does not tell takes work.
+    owner_notice: ownerNotice.optional().describe("What the owner's rules say now."),
   }),
   reply: z.object({
     session: z.number().int(),
@@ -204,6 +207,9 @@ export const heartbeat = defineContract({
       .unwrap()
       .optional()
       .describe('Names of the images that it has, when that has changed and every five minutes.'),
+    owner_notice: ownerNotice
+      .optional()
+      .describe("What the owner's rules say now, when that has changed and every minute."),
   }),
   reply: z.object({
     lease_ttl_seconds: z

@@ -1,0 +1,1 @@
+ALTER TABLE "providers" ADD COLUMN "owner_notice" jsonb;
