@@ -27,6 +27,7 @@ export async function matcherRounds(
     heartbeatSeconds: 10,
     maxAttempts: 10,
     platformFeeBps: 0,
+    priceFloorPerGpuHourMicros: 0n,
     preemptionNoticeSeconds: 30,
   };
   const matcher = new MarketMatcher({ db, log: silentLogger, settings });

@@ -16,6 +16,7 @@ test('without any settings it is a market with play money on this machine', () =
       heartbeatSeconds: 10,
       maxAttempts: 1_000,
       platformFeeBps: 0,
+      priceFloorPerGpuHourMicros: 0n,
     },
     money: { playMoney: true, playMoneyGrantMicros: 100_000_000n, defaultMaxPricePerHourMicros: 1_000_000n },
     checkReplies: true,
@@ -57,6 +58,7 @@ test('every wrong setting is named, and no secret is shown, in the refusal or in
     COMPUTEFABRIC_OPERATOR_TOKEN: 'canary',
     DEFAULT_MAX_PRICE_PER_HOUR_USD: '-1',
     PLATFORM_FEE_BPS: '10001',
+    PRICE_FLOOR_PER_GPU_HOUR_USD: '-0.10',
     DASHBOARD_URL: 'ftp://x',
   };
   expect(() => parseConfig(wrong)).toThrow(ConfigError);

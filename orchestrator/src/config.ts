@@ -60,6 +60,8 @@ export const settings = z
     PREEMPTION_NOTICE_SECONDS: secondsSetting.default(30),
     /** The market's part of each bill, ten-thousandths: 500 is 5 %. */
     PLATFORM_FEE_BPS: z.coerce.number().int().min(0).max(10_000).default(0),
+    /** The least that owners may ask for a GPU-hour, also of spot jobs, USD; 0 is no floor. */
+    PRICE_FLOOR_PER_GPU_HOUR_USD: usdSetting.prefault('0'),
     /** Price limit, USD per GPU-hour or core-hour, of jobs that name none. */
     DEFAULT_MAX_PRICE_PER_HOUR_USD: usdSetting.prefault('1.00'),
     /** Play money of the local operator, USD, where no payment provider is configured; 0 gives none. */
@@ -172,6 +174,7 @@ export interface Config {
     maxAttempts: number;
     preemptionNoticeSeconds: number;
     platformFeeBps: number;
+    priceFloorPerGpuHourMicros: bigint;
   };
   money: { playMoney: boolean; playMoneyGrantMicros: bigint; defaultMaxPricePerHourMicros: bigint };
   /** Null: all money is play money. */
@@ -207,6 +210,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       maxAttempts: values.MAX_ATTEMPTS,
       preemptionNoticeSeconds: values.PREEMPTION_NOTICE_SECONDS,
       platformFeeBps: values.PLATFORM_FEE_BPS,
+      priceFloorPerGpuHourMicros: values.PRICE_FLOOR_PER_GPU_HOUR_USD,
     },
     money: {
       playMoney: values.STRIPE_SECRET_KEY === undefined,

@@ -14,6 +14,8 @@ export interface LeaseSettings {
   preemptionNoticeSeconds: number;
   /** The market's part of each cost, ten-thousandths. */
   platformFeeBps: number;
+  /** The least price of a GPU-hour that a machine may ask; 0 is none. */
+  priceFloorPerGpuHourMicros: bigint;
 }
 
 export interface LeaseDeps {

@@ -1,10 +1,12 @@
 import { leases } from '@computefabric/db/schema/leases';
+import { providers } from '@computefabric/db/schema/providers';
 import { createJob } from '@computefabric/protocol/user-api/jobs';
 import { createQuote } from '@computefabric/protocol/user-api/quotes';
 import { getReceipt } from '@computefabric/protocol/user-api/receipts';
 import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parsed } from '../testing/replies.ts';
+import { testCards, testInventory } from '../testing/market-fixture.ts';
+import { errorOf, parsed } from '../testing/replies.ts';
 import { TestAgent } from '../testing/test-agent.ts';
 import { startTestMarket, type TestMarket, type TestUser } from '../testing/test-market.ts';
 import { waitUntil } from '../testing/wait-until.ts';
@@ -15,7 +17,7 @@ let other: TestUser;
 let machine: TestAgent;
 
 beforeAll(async () => {
-  market = await startTestMarket();
+  market = await startTestMarket({ PRICE_FLOOR_PER_GPU_HOUR_USD: '0.10' });
   [renter, other] = [await market.addUser(), await market.addUser()];
   machine = await TestAgent.join(market, other, { cpus: 8, price_per_cpu_hour_micros: '360000' });
 });
@@ -84,4 +86,32 @@ test('a quote of somebody else, or of another job, is not taken and refuses noth
   for (const { id } of [foreign, another]) {
     expect((await receiptOf(await run(5, `/v1/jobs?quote=${id}`))).estimate).toBeNull();
   }
+});
+
+test("a machine that asks less than the operator's floor is refused, at first and when its price changes", async () => {
+  const gpus = testCards(1);
+  const below = { gpus, price_per_gpu_hour_micros: '99999' };
+  await expect(TestAgent.join(market, other, below)).rejects.toThrow(/price_per_gpu_hour_micros.*\$0\.10/);
+  const floor = { gpus, price_per_gpu_hour_micros: '100000' };
+  const cheap = await TestAgent.join(market, other, floor);
+  const sayHello = (change: object) =>
+    cheap.call('/hello', {
+      agent_version: '1',
+      inventory: { ...testInventory, ...floor, ...change },
+      tasks: [],
+      signing_key: cheap.signer?.publicKey,
+    });
+  for (const [field, change] of [
+    ['price_per_gpu_hour_micros', below],
+    ['spot_percent', { spot_percent: 99 }],
+  ] as const) {
+    const refused = await sayHello(change);
+    expect(refused.status).toBe(400);
+    expect(errorOf(refused)).toMatchObject({
+      code: 'request/invalid',
+      fields: [{ path: `inventory.${field}`, message: expect.stringContaining('$0.10') }],
+    });
+  }
+  const [row] = await market.db.select().from(providers).where(eq(providers.id, cheap.providerId));
+  expect(row).toMatchObject({ pricePerGpuHourMicros: 100_000n, spotPercent: 100, session: cheap.session });
 });

@@ -65,6 +65,7 @@ export function marketFixture(db: Db, settings: Partial<LeaseDeps['settings']> =
       maxAttempts: 3,
       preemptionNoticeSeconds: 30,
       platformFeeBps: 0,
+      priceFloorPerGpuHourMicros: 0n,
       ...settings,
     },
   };
