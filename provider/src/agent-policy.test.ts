@@ -77,18 +77,20 @@ test('what the owner types reaches the job: a pause ends it, and resume brings w
   const control = await startControlServer({ path, policy: bench.policy, log: silentLogger });
   let printed = '';
   const print = (text: string) => (printed += text);
+  const type = async (...words: string[]) =>
+    await runOwnerCommand(words, { home, out: print, err: print, examine: () => Promise.resolve([]) });
   try {
     const lease = await running();
     await until('the agent has looked', () => bench.policy.status().state === 'claimed');
-    expect(await runOwnerCommand(['status'], { home, out: print, err: print })).toBe(0);
+    expect(await type('status')).toBe(0);
     expect(printed).toContain('A job runs.');
-    expect(await runOwnerCommand(['pause', '2h'], { home, out: print, err: print })).toBe(0);
+    expect(await type('pause', '2h')).toBe(0);
     await until('the job is gone', () => lease.state === 'released');
     expect(lease.ended).toMatchObject({
       reason: 'provider-left',
       detail: 'The owner took the machine back.',
     });
-    expect(await runOwnerCommand(['resume'], { home, out: print, err: print })).toBe(0);
+    expect(await type('resume')).toBe(0);
     await running();
   } finally {
     await control.close();

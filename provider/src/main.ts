@@ -6,6 +6,7 @@ import { longestGraceSeconds } from './admission/admit.ts';
 import { movingStateMs } from './agent.ts';
 import { compose, drainMs } from './compose.ts';
 import { parseConfig, parseHome } from './config.ts';
+import { examineMachine } from './control/examine-machine.ts';
 import { runOwnerCommand } from './control/owner-command.ts';
 import { ReplacedError } from './control-plane/session.ts';
 import { exitCodes, StartError } from './start-error.ts';
@@ -56,4 +57,5 @@ else
     home: readSettings(parseHome),
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
+    examine: (home) => examineMachine({ ...process.env, PROVIDER_HOME: home }),
   });

@@ -1,4 +1,4 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,11 @@ import { ownerAway } from '../testing/agent-bench.ts';
 import { askAgent } from './ask-agent.ts';
 import { shownStatus } from './control-protocol.ts';
 import { type ControlServer, startControlServer } from './control-server.ts';
+import { examineMachine, type Finding } from './examine-machine.ts';
 import { runOwnerCommand } from './owner-command.ts';
+
+/** Nobody listens at these addresses. */
+const doctorEnv = { COMPUTEFABRIC_URL: 'http://127.0.0.1:1', DOCKER_HOST: 'unix:///nowhere/docker.sock' };
 
 let home: string;
 let path: string;
@@ -51,6 +55,7 @@ async function command(...words: string[]) {
     home,
     out: (text) => (out += text),
     err: (text) => (err += text),
+    examine: (folder) => examineMachine({ ...doctorEnv, PROVIDER_HOME: folder }),
   });
   return { exitCode, out, err };
 }
@@ -172,4 +177,30 @@ test('a path that the system would cut is refused on both sides', async () => {
   path = join(home, 'x'.repeat(120), 'agent.sock');
   await expect(start()).rejects.toThrow('too long');
   await expect(askAgent({ path, home }, { command: 'status' })).rejects.toThrow('shorter PROVIDER_HOME');
+});
+
+test('the doctor names what keeps an agent from working, with a way out, and ends with 1', async () => {
+  writeFileSync(join(home, 'owner.json'), JSON.stringify({ idle_secs: 3 }));
+  const { exitCode, out } = await command('doctor', '--json');
+  expect(exitCode).toBe(1);
+  const findings = JSON.parse(out) as Finding[];
+  const problems = findings.filter(({ state }) => state === 'problem');
+  expect(problems.map(({ check }) => check)).toEqual(
+    expect.arrayContaining(['rules', 'Docker', 'joined', 'market']),
+  );
+  for (const { remedy } of problems) expect(remedy).not.toBe('');
+  expect(findings.find(({ check }) => check === 'rules')?.says).toContain('idle_secs');
+  expect(findings.find(({ check }) => check === 'folder')).toMatchObject({ state: 'ok' });
+});
+
+test('the doctor says which settings are wrong, finds an agent that runs, and changes nothing', async () => {
+  const [wrong] = await examineMachine({ PROVIDER_HOME: home, PROVIDER_SPOT_PERCENT: '900' });
+  expect(wrong).toMatchObject({ check: 'settings', state: 'problem' });
+  expect(wrong?.says).toContain('PROVIDER_SPOT_PERCENT');
+  await start();
+  const before = readdirSync(home);
+  const { out } = await command('doctor');
+  expect(out).toContain('runs: Ready, waiting for a job.');
+  expect(out).toContain('PROVIDER_JOIN_TOKEN');
+  expect(readdirSync(home)).toEqual(before);
 });

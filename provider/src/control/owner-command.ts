@@ -4,13 +4,16 @@ import { toError } from '@computefabric/runtime/errors';
 import { agentHome } from '../home/agent-home.ts';
 import { AgentUnreachableError, askAgent } from './ask-agent.ts';
 import { controlCommands, type ControlRequest, type ShownStatus } from './control-protocol.ts';
-import { statusInWords, withoutControlCharacters } from './status-in-words.ts';
+import type { Finding } from './examine-machine.ts';
+import { findingsInWords, statusInWords, withoutControlCharacters } from './status-in-words.ts';
 
 interface OwnerCommandOptions {
   /** The agent's folder unless `--home` names another. */
   home: string;
   out: (text: string) => void;
   err: (text: string) => void;
+  /** Looks for faults, for the agent of this folder. */
+  examine: (home: string) => Promise<Finding[]>;
 }
 
 /** How a command ends. */
@@ -32,12 +35,16 @@ Without a command it runs the agent, until Ctrl-C. With one it speaks to the age
   drain              nothing new until resume; what runs ends by itself
   resume             takes back a pause or a drain
 
+Without an agent too:
+
+  doctor             looks for what keeps an agent with these settings from working, and says what to do
+
 Options:
   --json             the answer as JSON
   --home <folder>    the agent's folder (PROVIDER_HOME)
   -h, --help         this text
 
-Exit code: 0 done, 1 not done (no agent runs, or it could not), 2 wrong usage.
+Exit code: 0 done, 1 not done (no agent runs, it could not, doctor found a problem), 2 wrong usage.
 `;
 
 /**
@@ -62,6 +69,11 @@ export async function runOwnerCommand(
   if (asked.kind === 'wrong') return fail('usage', asked.message, wrongUsage);
 
   const home = asked.home === undefined ? options.home : resolve(asked.home);
+  if (asked.kind === 'doctor') {
+    const findings = await options.examine(home);
+    out(asked.json ? toJson(findings) : findingsInWords(findings));
+    return findings.some(({ state }) => state === 'problem') ? notDone : done;
+  }
   try {
     const answer = await askAgent({ path: agentHome(home).controlSocket, home }, asked.request);
     if (!answer.ok)
@@ -83,6 +95,7 @@ export async function runOwnerCommand(
 type Asked =
   | { kind: 'help'; json: boolean }
   | { kind: 'wrong'; json: boolean; message: string }
+  | { kind: 'doctor'; json: boolean; home: string | undefined }
   | { kind: 'request'; json: boolean; home: string | undefined; request: ControlRequest };
 
 function readWords(words: readonly string[]): Asked {
@@ -101,8 +114,10 @@ function readWords(words: readonly string[]): Asked {
   const { values, positionals } = parsed;
   const [name = '', ...rest] = positionals;
   if (values.help || name === 'help') return { kind: 'help', json };
+  if (name === 'doctor' && rest.length === 0) return { kind: 'doctor', json, home: values.home };
   const command = controlCommands.find((known) => known === name);
-  if (command === undefined) return wrong(name === '' ? 'which command?' : `there is no command "${name}"`);
+  if (command === undefined)
+    return wrong(name === '' ? 'which command?' : `there is no command "${positionals.join(' ')}"`);
   const request = (asked: ControlRequest): Asked => ({
     kind: 'request',
     json,

@@ -1,4 +1,5 @@
 import type { ShownStatus } from './control-protocol.ts';
+import type { Finding } from './examine-machine.ts';
 
 const mostShown = 5;
 
@@ -49,6 +50,17 @@ export function statusInWords(status: ShownStatus): string {
         .map(({ at, state, sentence }) => `  ${atClock(at)}  ${state}: ${sentence}`),
     ),
   ];
+  return `${lines.map(withoutControlCharacters).join('\n')}\n`;
+}
+
+/** What was found, each with its way out. */
+export function findingsInWords(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  const lines = findings.flatMap(({ check, state, says, remedy }) => {
+    const head = `${state.padEnd('problem'.length)}  ${check.padEnd(width)}  `;
+    const [first = '', ...more] = [...says.split('\n'), ...(remedy === '' ? [] : [`→ ${remedy}`])];
+    return [head + first, ...more.map((line) => ' '.repeat(head.length) + line)];
+  });
   return `${lines.map(withoutControlCharacters).join('\n')}\n`;
 }
 
