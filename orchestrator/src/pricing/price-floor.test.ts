@@ -14,9 +14,13 @@ test('a price at the floor stands, and one a micro below it is refused with the 
   expect(() => refuseBelowFloor(machine(99_999n), 100_000n)).toThrow(
     expect.objectContaining({
       code: 'request/invalid',
-      message:
-        'inventory.price_per_gpu_hour_micros: must be at least the least price of a GPU-hour on this market, $0.10, and is $0.099999.',
-      fields: [expect.objectContaining({ path: 'inventory.price_per_gpu_hour_micros' })],
+      message: 'The least price of a GPU-hour on this market, also for spot jobs, is $0.10.',
+      fields: [
+        {
+          path: 'inventory.price_per_gpu_hour_micros',
+          message: 'must be at least $0.10, and is $0.099999',
+        },
+      ],
       details: { price_floor_micros: '100000' },
     }),
   );
@@ -25,7 +29,14 @@ test('a price at the floor stands, and one a micro below it is refused with the 
 test('nobody gets below the floor by a low spot price', () => {
   expect(() => refuseBelowFloor(machine(200_000n, 50), 100_000n)).not.toThrow();
   expect(() => refuseBelowFloor(machine(200_000n, 49), 100_000n)).toThrow(
-    /inventory\.spot_percent: .*\$0\.10, and 49 % of \$0\.20 is \$0\.098/,
+    expect.objectContaining({
+      fields: [
+        {
+          path: 'inventory.spot_percent',
+          message: 'must leave at least $0.10, and 49 % of $0.20 is $0.098',
+        },
+      ],
+    }),
   );
 });
 

@@ -19,23 +19,22 @@ export function refuseBelowFloor(inventory: Inventory, floorMicros: bigint): voi
     pricePerCpuHourMicros: BigInt(inventory.price_per_cpu_hour_micros),
     spotPercent: inventory.spot_percent,
   };
-  const least = `the least price of a GPU-hour on this market, ${formatUsd(floorMicros)}`;
+  const floor = formatUsd(floorMicros);
   if (prices.pricePerGpuHourMicros < floorMicros) {
     const asked = formatUsd(prices.pricePerGpuHourMicros);
-    refuse('price_per_gpu_hour_micros', `must be at least ${least}, and is ${asked}`, floorMicros);
+    refuse('price_per_gpu_hour_micros', `must be at least ${floor}, and is ${asked}`, floorMicros);
   }
   const spot = unitPriceMicros({ ...wholeGpu, class: 'spot' }, prices);
   if (spot < floorMicros) {
     const asked = `${inventory.spot_percent} % of ${formatUsd(prices.pricePerGpuHourMicros)} is ${formatUsd(spot)}`;
-    refuse('spot_percent', `must leave spot jobs at least ${least}, and ${asked}`, floorMicros);
+    refuse('spot_percent', `must leave at least ${floor}, and ${asked}`, floorMicros);
   }
 }
 
 function refuse(field: string, message: string, floorMicros: bigint): never {
-  const path = `inventory.${field}`;
   throw new AppError('request/invalid', {
-    message: `${path}: ${message}.`,
-    fields: [{ path, message }],
+    message: `The least price of a GPU-hour on this market, also for spot jobs, is ${formatUsd(floorMicros)}.`,
+    fields: [{ path: `inventory.${field}`, message }],
     details: { price_floor_micros: String(floorMicros) },
   });
 }

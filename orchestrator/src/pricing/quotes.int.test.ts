@@ -91,7 +91,7 @@ test('a quote of somebody else, or of another job, is not taken and refuses noth
 test("a machine that asks less than the operator's floor is refused, at first and when its price changes", async () => {
   const gpus = testCards(1);
   const below = { gpus, price_per_gpu_hour_micros: '99999' };
-  await expect(TestAgent.join(market, other, below)).rejects.toThrow(/price_per_gpu_hour_micros.*\$0\.10/);
+  await expect(TestAgent.join(market, other, below)).rejects.toThrow(/must be at least \$0\.10/);
   const floor = { gpus, price_per_gpu_hour_micros: '100000' };
   const cheap = await TestAgent.join(market, other, floor);
   const sayHello = (change: object) =>
