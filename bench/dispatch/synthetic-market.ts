@@ -28,9 +28,10 @@ export async function fillJobs(db: Db | Tx, first: number, count: number): Promi
   const { rows } = await db.execute<{
     id: string;
   }>(sql`insert into jobs (id, user_id, name, image, command, env, gpus,
-      gpu_models, min_vram_mib, cpu_milli, memory_mib, time_limit_seconds, max_price_per_hour_micros, hold_micros, regions)
+      gpu_models, min_vram_mib, cpu_milli, memory_mib, time_limit_seconds, max_price_per_hour_micros, hold_micros, regions,
+      network_allow)
     select ${id('job', 'n')}, ${id('user', `1 + n % ${accounts}`)}, 'j' || n, 'busybox', '"true"', '{}', 1, '{}', 0,
-      1000, 1024, 3600, 1000000, 0, '{}'
+      1000, 1024, 3600, 1000000, 0, '{}', '{}'
     from generate_series(${first}::int, ${first + count - 1}::int) n returning case when ${count} <= 100000 then id end as id`);
   return rows.map((row) => row.id).filter((each) => each !== null);
 }

@@ -67,7 +67,10 @@ export const jobs = pgTable(
     /** What the program may reach; jobs of before networks had none. */
     networkMode: text({ enum: networkModes }).notNull().default('none'),
     /** With `allowlist`: the servers, as the job names them. */
-    networkAllow: text().array().notNull().default([]),
+    networkAllow: text()
+      .array()
+      .notNull()
+      .$default(() => []),
     class: text({ enum: jobClasses }).notNull().default('on-demand'),
     priority: integer().notNull().default(50),
     /** Tries after the program's own failure: how many, only after these exit codes, never after those. */

@@ -21,7 +21,10 @@ export const payoutAccounts = pgTable(
     paysOut: boolean().notNull().default(false),
     detailsSubmitted: boolean().notNull().default(false),
     /** What Stripe wants to know, in its words. */
-    missing: text().array().notNull().default(sql`'{}'`),
+    missing: text()
+      .array()
+      .notNull()
+      .$default(() => []),
     disabledReason: text(),
     /** Why the bank did not take the last payment of Stripe's. */
     bankFailure: text(),
