@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { newBearer } from '@computefabric/protocol/api-key';
 import type { TaskSpec } from '@computefabric/protocol/provider-api/v1/session';
 import { pause } from '@computefabric/runtime/wait';
 import Docker from 'dockerode';
@@ -277,7 +278,8 @@ test('what the owner has to put right is said in a sentence, with an exit code o
     [{ PROVIDER_NETWORK: 'host' }, 2, /PROVIDER_NETWORK/],
     [{}, 2, /PROVIDER_JOIN_TOKEN/],
     [{ PROVIDER_SIMULATED_GPUS: 'many' }, 2, /PROVIDER_SIMULATED_GPUS/],
-    [{ PROVIDER_JOIN_TOKEN: 'wrong' }, 3, /did not let this machine join/],
+    [{ PROVIDER_JOIN_TOKEN: 'wrong' }, 2, /no join token/],
+    [{ PROVIDER_JOIN_TOKEN: newBearer('join').token }, 3, /did not let this machine join/],
     [{ DOCKER_HOST: 'unix:///nowhere/docker.sock' }, 4, /nowhere/],
   ];
   for (const [env, code, sentence] of cases) {
