@@ -55,8 +55,8 @@ test('a machine tells its public key and signs what the market writes down of a 
   bench = await AgentBench.open();
   await bench.startAgent();
   const key = (await obtainSigningKey(bench.home)).publicKey;
-  expect(bench.market.hellos[0]?.signing_key).toBe(key);
   const lease = await runningJob();
+  expect(bench.market.hellos[0]?.signing_key).toBe(key);
   const first = await record(lease, null, 100);
   lease.dueRecord = first;
   await bench.market.until('the first signature', () => lease.countersigned.length === 1);
