@@ -1,4 +1,4 @@
-import { csvLine } from './csv.ts';
+import { csvLine } from '@computefabric/protocol/csv';
 import { ledgerTitle } from './ledger-words.ts';
 import type { LedgerRow } from './queries/list-ledger.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { auditLedger } from '../ledger/audit.store.ts';
-import type { StripeGateway } from '../stripe/stripe-gateway.ts';
+import { dyingAt } from '../testing/dying-gateway.ts';
 import { freePort, spawnOrchestrator, untilReady } from '../testing/orchestrator-process.ts';
 import { type PayoutBench, startPayoutBench, type TestOwner } from '../testing/payout-bench.ts';
 import { balancesOf } from '../testing/stripe-market.ts';
@@ -22,27 +22,6 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 const USD = 1_000_000n;
-
-/**
- * A gateway of a process that dies at its `at`-th call: before it, or after Stripe has done it and before anything is
- * written down here. After that nothing it does has an effect.
- */
-function dyingAt(at: number, when: 'before' | 'after', gateway: StripeGateway): StripeGateway {
-  let calls = 0;
-  return new Proxy(gateway, {
-    get(target, name, receiver) {
-      const method: unknown = Reflect.get(target, name, receiver);
-      if (typeof method !== 'function') return method;
-      return async (...args: unknown[]) => {
-        calls += 1;
-        if (calls > at || (calls === at && when === 'before')) throw new Error('the process died');
-        const answer: unknown = await Reflect.apply(method, target, args);
-        if (calls === at) throw new Error('the process died');
-        return answer;
-      };
-    },
-  });
-}
 
 /** The short form has those after which Stripe has done what nobody heard of. */
 const faults = longForm

@@ -7,8 +7,8 @@ import type { UserId } from '@computefabric/protocol/ids';
 import { asc, eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { auditLedger } from '../ledger/audit.store.ts';
-import type { StripeGateway } from '../stripe/stripe-gateway.ts';
 import { type CardBench, startCardBench } from '../testing/card-bench.ts';
+import { dyingAt } from '../testing/dying-gateway.ts';
 import { freePort, spawnOrchestrator, untilReady } from '../testing/orchestrator-process.ts';
 import { balancesOf, billingAccountOf } from '../testing/stripe-market.ts';
 import { waitUntil } from '../testing/wait-until.ts';
@@ -23,27 +23,6 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 const USD = 1_000_000n;
-
-/**
- * A gateway of a process that dies at its `at`-th call: before it, in the middle (Stripe has done it and nobody
- * here hears of it) or with the answer just received. After that nothing it does has an effect.
- */
-function dyingAt(at: number, when: 'before' | 'after', gateway: StripeGateway): StripeGateway {
-  let calls = 0;
-  return new Proxy(gateway, {
-    get(target, name, receiver) {
-      const method: unknown = Reflect.get(target, name, receiver);
-      if (typeof method !== 'function') return method;
-      return async (...args: unknown[]) => {
-        calls += 1;
-        if (calls > at || (calls === at && when === 'before')) throw new Error('the process died');
-        const answer: unknown = await Reflect.apply(method, target, args);
-        if (calls === at) throw new Error('the process died');
-        return answer;
-      };
-    },
-  });
-}
 
 const faults = ['lost', 'error', 'error_after', 'down', 'rate_limited'] as const;
 

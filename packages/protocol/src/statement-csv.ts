@@ -1,3 +1,4 @@
+import { csvLine } from './csv.ts';
 import type { EarningsStatement } from './user-api/earnings.ts';
 
 const header = [
@@ -54,7 +55,7 @@ export function statementCsv(statement: EarningsStatement): string {
     ]);
   }
   rows.push(edge('closing', statement.until, statement.closing_micros));
-  return `${rows.map((row) => row.map(csvCell).join(',')).join('\r\n')}\r\n`;
+  return rows.map(csvLine).join('');
 }
 
 function edge(type: string, at: string, micros: string): string[] {
@@ -66,13 +67,4 @@ function usd(micros: bigint): string {
   const absolute = micros < 0n ? -micros : micros;
   const fraction = (absolute % 1_000_000n).toString().padStart(6, '0');
   return `${micros < 0n ? '-' : ''}${absolute / 1_000_000n}.${fraction}`;
-}
-
-/**
- * One cell. What a spreadsheet would take for a formula (`=`, `+`, `-`, `@`, tab or return in front) gets an
- * apostrophe before it, unless it is a plain number: names of machines and references are other people's text.
- */
-export function csvCell(text: string): string {
-  const safe = /^[\s]*[=+\-@\t\r]/.test(text) && !/^-?\d+\.\d+$/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
